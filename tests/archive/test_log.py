@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -131,8 +130,12 @@ async def test_operations_that_wait_together_are_appended_together(
 
     monkeypatch.setattr(storage.log, "append", waiting)
     async with opened("there") as archive, anyio.create_task_group() as tasks:
+
+        async def write(number: int) -> None:
+            await archive.write(recording.meta_set, f"key {number}", "value")
+
         for number in range(20):
-            tasks.start_soon(partial(archive.write, recording.meta_set, f"key {number}", "value"))
+            tasks.start_soon(write, number)
         with anyio.fail_after(30):
             await anyio.wait_all_tasks_blocked()
             go.set()

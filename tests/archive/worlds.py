@@ -27,7 +27,7 @@ from whatsapp_mcp.archive import Archive, open_archive, recording
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.archive.identity.identities import Lookups
 from whatsapp_mcp.archive.write import ingestion, sealed_addons
-from whatsapp_mcp.archive.write.applying import Applying, begin_operation
+from whatsapp_mcp.archive.write.applying import WriteContext, begin_operation
 from whatsapp_mcp.decoding.events import decode_events
 from whatsapp_mcp.decoding.updates import IdentityUpdate, OwnUpdate
 from whatsapp_mcp.models import MessageFilter
@@ -103,12 +103,12 @@ def archived(batches: list[list[Raw]], *, introduced: bool) -> Iterator[sqlite3.
         schema.migrate(db)
         schema.RAW.prepare(raw)
 
-        def write(operation: Callable[[Applying], object]) -> None:
+        def write(operation: Callable[[WriteContext], object]) -> None:
             with transaction(db):
-                on = Applying(db, raw, begin_operation(db, LATER * 1000), LATER * 1000, Lookups())
-                operation(on)
-                if on.opens_addons:
-                    ingestion.open_addons(on, sealed_addons.open_waiting_addons(db, raw))
+                context = WriteContext(db, raw, begin_operation(db, LATER * 1000), LATER * 1000, Lookups())
+                operation(context)
+                if context.opens_addons:
+                    ingestion.open_addons(context, sealed_addons.open_waiting_addons(db, raw))
 
         for number in range(len(batches)):
             events = [event for batch in batches[: number + 1] for event in batch]

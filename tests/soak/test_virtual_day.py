@@ -27,7 +27,7 @@ from whatsapp_mcp.archive.identity.identities import Lookups
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.archive.read import outbox_entries
 from whatsapp_mcp.archive.write import applying
-from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.applying import WriteContext
 from whatsapp_mcp.device.connection import FileKeys, state
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
@@ -72,7 +72,7 @@ class Sends(FakeWrites):
     def _apply(self, name: str, **values: Any) -> Any:
         at = int(self._clock.now().timestamp() * 1000)
         number = applying.begin_operation(self._db, at)
-        return OPERATIONS[name](Applying(self._db, self._db, number, at, Lookups()), **values)
+        return OPERATIONS[name](WriteContext(self._db, self._db, number, at, Lookups()), **values)
 
     async def outbox_add(
         self,

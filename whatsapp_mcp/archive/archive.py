@@ -19,7 +19,7 @@ from whatsapp_mcp.archive.import_turns import ImportTurns
 from whatsapp_mcp.archive.operations import NAMES, WriteOperation, named
 from whatsapp_mcp.archive.projection import LogStorage, LogWriter, Values
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
-from whatsapp_mcp.archive.write import Applying, outbox, recording
+from whatsapp_mcp.archive.write import WriteContext, outbox, recording
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.jid import Jid
@@ -160,7 +160,7 @@ class Archive(ReadingArchive):
             self.is_purge_left = False
 
     async def write(
-        self, operation: Callable[Concatenate[Applying, P], R], /, *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[WriteContext, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Make an operation of these arguments and of the time, and apply it: `write(outbox.add, request)`.
 
@@ -328,7 +328,7 @@ class Archive(ReadingArchive):
 
     async def _purge(
         self,
-        step: Callable[[Applying, str | None, datetime | None], care.Purged],
+        step: Callable[[WriteContext, str | None, datetime | None], care.Purged],
         chat: str | None,
         before: datetime | None,
     ) -> care.Purged:

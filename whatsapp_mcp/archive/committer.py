@@ -11,7 +11,7 @@ from typing import Any, Final
 from whatsapp_mcp.archive import database, write
 from whatsapp_mcp.archive.identity import Lookups
 from whatsapp_mcp.archive.operations import OPERATIONS, WriteOperation
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.write import WriteContext
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import transaction
@@ -108,14 +108,18 @@ class Committer:
         refusals = (WhatsAppError,) if mark is None else (WhatsAppError, *write.POISON)
         try:
             with transaction(db):
-                outcome.value, on = self._apply(operation, recorded, mark)
-                outcome.files += on.files
-                outcome.opens_addons = on.opens_addons
-                if opens_addons and on.opens_addons and (opened := write.open_waiting_addons(db, self.raw)):
+                outcome.value, context = self._apply(operation, recorded, mark)
+                outcome.files += context.files
+                outcome.opens_addons = context.opens_addons
+                if (
+                    opens_addons
+                    and context.opens_addons
+                    and (opened := write.open_waiting_addons(db, self.raw))
+                ):
                     following = WriteOperation("open_addons", operation.at, {"opened": opened})
                     _, after = self._apply(following, recorded)
                     outcome.files += after.files
-            if on.keeps_lookups:
+            if context.keeps_lookups:
                 self._changes = db.total_changes
         except refusals as error:
             outcome = Outcome(refusal=error)
@@ -148,9 +152,9 @@ class Committer:
         try:
             with suppress(_DryRunError), transaction(db):
                 for one in operations:
-                    result, on = self._apply(one, recorded)
+                    result, context = self._apply(one, recorded)
                     told(result)
-                    files += on.files
+                    files += context.files
                 if dry:
                     raise _DryRunError
             if not dry:
@@ -166,12 +170,12 @@ class Committer:
 
     def _apply(
         self, operation: WriteOperation, recorded: list[tuple[int, bytes]], mark: str | None = None
-    ) -> tuple[Any, Applying]:
+    ) -> tuple[Any, WriteContext]:
         number = write.begin_operation(self.db, operation.at, mark)
         if self._recorder is not None:  # before it is applied, which may bring its values into bounds
             recorded.append((number, operation.to_json()))
-        on = Applying(self.db, self.raw, number, operation.at, self._lookups, mark)
-        return OPERATIONS[operation.name](on, **operation.values), on
+        context = WriteContext(self.db, self.raw, number, operation.at, self._lookups, mark)
+        return OPERATIONS[operation.name](context, **operation.values), context
 
     @contextmanager
     def raw_damage(self) -> Iterator[None]:

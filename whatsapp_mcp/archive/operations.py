@@ -69,7 +69,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "purge_messages": care.purge_messages,
     "purge_rest": care.purge_rest,
 }
-"""Functions that apply an operation, by the name that a log keeps: they take `Applying`, then the values."""
+"""Functions that apply an operation, by the name that a log keeps: `WriteContext` first, then the values."""
 
 NAMES: Final[Mapping[Callable[..., Any], str]] = {call: name for name, call in OPERATIONS.items()}
 """The name of each."""

@@ -17,7 +17,7 @@ from typing import Final
 from whatsapp_mcp.archive import database, identity, read, state
 from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
-from whatsapp_mcp.archive.write import Applying, begin_raw_operation, end_replied, position
+from whatsapp_mcp.archive.write import WriteContext, begin_raw_operation, end_replied, position
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.files import encryption
 from whatsapp_mcp.files.media_folder import recorded_file
@@ -82,17 +82,17 @@ class Purged:
 _NOTHING: Final = Purged(0)
 
 
-def purge_waiting(on: Applying, chat: str | None, before: datetime | None) -> Purged:
+def purge_waiting(context: WriteContext, chat: str | None, before: datetime | None) -> Purged:
     """Delete the sends that wait, before any message: none goes out to a chat that is half deleted."""
-    span = purge_span(on.db, chat, before)
+    span = purge_span(context.db, chat, before)
     if span is None:
         return _NOTHING
-    return _noted(on, _purge_sends(on.db, span, "status IN ('held', 'scheduled', 'queued')"))
+    return _noted(context, _purge_sends(context.db, span, "status IN ('held', 'scheduled', 'queued')"))
 
 
-def purge_messages(on: Applying, chat: str | None, before: datetime | None) -> Purged:
+def purge_messages(context: WriteContext, chat: str | None, before: datetime | None) -> Purged:
     """Delete some of the messages, oldest first, and their add-ons."""
-    db, span = on.db, purge_span(on.db, chat, before)
+    db, span = context.db, purge_span(context.db, chat, before)
     if span is None:
         return _NOTHING
     where, values = span.where("chat_id", "id", 1 << ID_BITS)
@@ -102,16 +102,16 @@ def purge_messages(on: Applying, chat: str | None, before: datetime | None) -> P
     ).fetchall()
     if not found:
         return _NOTHING
-    end_replied(on)
+    end_replied(context)
     db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
     files, unrecorded, requests = _delete(db, found)
     # In each step: whoever reads again meanwhile has to read once more.
     _tell(db, span)
     db.execute("DROP TABLE gone")
-    with transaction(on.raw):
-        begin_raw_operation(on)
-        on.raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
-    return _noted(on, Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests)))
+    with transaction(context.raw):
+        begin_raw_operation(context)
+        context.raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
+    return _noted(context, Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests)))
 
 
 def overwrite_deleted(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
@@ -155,9 +155,9 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
     return files, set(unrecorded), requests
 
 
-def purge_rest(on: Applying, chat: str | None, before: datetime | None) -> Purged:
+def purge_rest(context: WriteContext, chat: str | None, before: datetime | None) -> Purged:
     """Delete add-ons of messages that never came, sends, and events that could not be decoded."""
-    db, span = on.db, purge_span(on.db, chat, before)
+    db, span = context.db, purge_span(context.db, chat, before)
     if span is None:
         return _NOTHING
     stray = state.purge_stray_addons(db, span.chat, span.before)
@@ -179,15 +179,15 @@ def purge_rest(on: Applying, chat: str | None, before: datetime | None) -> Purge
     sends = _purge_sends(db, span, "1")
     _undecoded(db, span)
     if span.before is None:
-        _raw_of_nothing(on)
-    return _noted(on, replace(sends, rows=stray + db.total_changes - changes))
+        _raw_of_nothing(context)
+    return _noted(context, replace(sends, rows=stray + db.total_changes - changes))
 
 
-def _noted(on: Applying, purged: Purged) -> Purged:
+def _noted(context: WriteContext, purged: Purged) -> Purged:
     """Note where the log and the journal stand: what was deleted is in them up to there, and has to go."""
-    if purged.rows and on.mark is not None:
-        on.db.execute(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PURGED, f"{on.number} {position(on.db)}")
+    if purged.rows and context.mark is not None:
+        context.db.execute(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PURGED, f"{context.number} {position(context.db)}")
         )
     return purged
 
@@ -270,14 +270,14 @@ def _addresses(db: sqlite3.Connection, chat: int) -> list[str]:
     )
 
 
-def _raw_of_nothing(on: Applying) -> None:
+def _raw_of_nothing(context: WriteContext) -> None:
     """Delete the raw protobufs of messages that do not exist any more."""
-    kept = {*column(on.db, "SELECT id FROM messages")}
-    stored = column(on.raw, "SELECT message_id FROM raw")
-    with transaction(on.raw):
-        begin_raw_operation(on)
+    kept = {*column(context.db, "SELECT id FROM messages")}
+    stored = column(context.raw, "SELECT message_id FROM raw")
+    with transaction(context.raw):
+        begin_raw_operation(context)
         gone = [(message,) for message in stored if message not in kept]
-        on.raw.executemany("DELETE FROM raw WHERE message_id = ?", gone)
+        context.raw.executemany("DELETE FROM raw WHERE message_id = ?", gone)
 
 
 def give_back_pages(db: sqlite3.Connection, raw: sqlite3.Connection) -> bool:

@@ -14,7 +14,7 @@ from whatsapp_mcp.archive.exchange.import_records import ImportSlice, add_to_rep
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage
 from whatsapp_mcp.archive.exchange.prepared_imports import DatedMessage
 from whatsapp_mcp.archive.read import chat_id
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.write import WriteContext
 from whatsapp_mcp.decoding import OWNER, NameKind
 from whatsapp_mcp.models import ImportReport, Unreadable
 
@@ -38,7 +38,7 @@ def export_slices(
 
 
 def import_chat_export(
-    on: Applying,
+    context: WriteContext,
     number: int,
     messages: Sequence[DatedMessage],
     before: Sequence[DatedMessage],
@@ -49,7 +49,7 @@ def import_chat_export(
     """Take over a slice of an exported chat; see `Archive.import_chat_export`.
 
     Args:
-        on: The operation.
+        context: The operation.
         number: Of the import; 0 in a dry run.
         messages: The slice.
         before: Messages right before it: what one of them is here, none of the slice is.
@@ -57,27 +57,27 @@ def import_chat_export(
         people: Whose the names are; None: the owner's.
         position: Where the next slice begins.
     """
-    part = ImportSlice(on, number)
+    part = ImportSlice(context, number)
     whose = dict(people)
     used: set[int] = set()
     new: list[ImportedMessage] = []
     known, skipped = list[int](), 0
     for place, one in enumerate((*before, *messages)):
         at, counts = one.at, place >= len(before)
-        if at is None or not possible_time(on, at):
+        if at is None or not possible_time(context, at):
             skipped += counts
             continue
         sender = whose.get(one.message.name, chat) if one.message.name else chat
         message = part.place(exported_message(one, at, chat, sender))
-        found = _find(on, message, one, at, used)
+        found = _find(context, message, one, at, used)
         if found is None and counts:
             new.append(message)
         elif found is not None and counts:
             known.append(found)
-    _name_strangers(on, number, part, people)
+    _name_strangers(context, number, part, people)
     part.write(new)
     part.finish()
-    state.add_refs(on.db, number, [ref for ref in known if ref])
+    state.add_refs(context.db, number, [ref for ref in known if ref])
     written = part.messages.written
     times = [one.taken.foreign.at for one in new]
     report = ImportReport(
@@ -85,8 +85,8 @@ def import_chat_export(
         unreadable={Unreadable.NO_TIME: skipped} if skipped else {},
         first=_time(min(times, default=None)), last=_time(max(times, default=None)),
     )  # fmt: skip
-    on.db.execute("UPDATE imports SET position = ? WHERE id = ?", (position, number))
-    add_to_report(on.db, number, report)
+    context.db.execute("UPDATE imports SET position = ? WHERE id = ?", (position, number))
+    add_to_report(context.db, number, report)
     return report
 
 
@@ -101,31 +101,33 @@ def without_file(db: sqlite3.Connection, chat: str, files: Mapping[str, str]) ->
     return found
 
 
-def _find(on: Applying, message: ImportedMessage, one: DatedMessage, at: int, used: set[int]) -> int | None:
+def _find(
+    context: WriteContext, message: ImportedMessage, one: DatedMessage, at: int, used: set[int]
+) -> int | None:
     """The ref of the message here that an exported one is, 0 if it did not come by a file; None: it is new.
 
     One that has the id that is made of it is written again, which changes nothing.
     """
-    own = on.db.execute(
+    own = context.db.execute(
         "SELECT id FROM messages WHERE (chat_id, wa_id, sender_id) = (?, ?, ?)", message.key
     ).fetchone()
     if own is not None:
         used.add(own[0])
         return None
     is_own = message.sender == OWNER
-    found = find_here(on.db, message.chat, one.message, at, is_own=is_own, used=used)
+    found = find_here(context.db, message.chat, one.message, at, is_own=is_own, used=used)
     return None if found is None else found[0] if found[1] else 0
 
 
 def _name_strangers(
-    on: Applying, number: int, part: ImportSlice, people: Sequence[tuple[str, str | None]]
+    context: WriteContext, number: int, part: ImportSlice, people: Sequence[tuple[str, str | None]]
 ) -> None:
     """An address that stands for a name alone is called so."""
     for name, jid in people:
         if jid is None or not jid.endswith("@import"):
             continue
         row = (jid, int(NameKind.PUSH), number, clean_text(name))
-        new = on.db.execute("INSERT OR IGNORE INTO imported_names VALUES (?, ?, ?, ?)", row).rowcount
+        new = context.db.execute("INSERT OR IGNORE INTO imported_names VALUES (?, ?, ?, ?)", row).rowcount
         if new > 0:
             contact = part.identities.contact(jid)
             part.identities.refresh(contact)

@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.exchange.foreign_reading import DRY_PAIRS, ForeignRead
 from whatsapp_mcp.archive.exchange.import_records import ImportSlice, add_to_report
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage
 from whatsapp_mcp.archive.identity import Identities, chat_kind
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.write import WriteContext
 from whatsapp_mcp.decoding import OWNER, NameKind
 from whatsapp_mcp.jid import other_spellings
 from whatsapp_mcp.models import (
@@ -46,11 +46,11 @@ _CHATS: Final = 10
 T = TypeVar("T")
 
 
-def store_pairs(on: Applying, number: int, people: Sequence[ForeignPerson]) -> None:
+def store_pairs(context: WriteContext, number: int, people: Sequence[ForeignPerson]) -> None:
     """Remember while the file is read which of its addresses it says are one person's."""
     if number:
         rows = [(number, *pair) for pair in _pairs(people)]
-        on.db.executemany("INSERT OR REPLACE INTO imported_pairs VALUES (?, ?, ?)", rows)
+        context.db.executemany("INSERT OR REPLACE INTO imported_pairs VALUES (?, ?, ?)", rows)
 
 
 def remember_dry_pairs(db: sqlite3.Connection, people: Sequence[ForeignPerson]) -> None:
@@ -79,12 +79,14 @@ class ForeignPeople:
         unreadable: What was not taken over.
     """
 
-    def __init__(self, on: Applying, number: int, identities: Identities, reader: ForeignReader) -> None:
-        self._db = on.db
+    def __init__(
+        self, context: WriteContext, number: int, identities: Identities, reader: ForeignReader
+    ) -> None:
+        self._db = context.db
         self._number = number
         self._identities = identities
         self._reader = reader
-        source = value(on.db, "SELECT source FROM imports WHERE id = ?", (number,))
+        source = value(context.db, "SELECT source FROM imports WHERE id = ?", (number,))
         self._saved = NameKind.SAVED if source == ImportSource.ADDRESS_BOOK else NameKind.GIVEN
         self.names = 0
         self.unreadable: dict[Unreadable, int] = {}
@@ -171,21 +173,21 @@ def _some(all_of_them: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
 
 
 def import_page(
-    on: Applying, number: int, page: ForeignPage, ends: bool, before: ImportReport
+    context: WriteContext, number: int, page: ForeignPage, ends: bool, before: ImportReport
 ) -> ImportReport:
     """Take over a slice of a page; see `Archive.import_page`.
 
     Args:
-        on: The operation.
+        context: The operation.
         number: Of the import; 0 in a dry run.
         page: The slice.
         ends: It is the last one of its page: the import goes on behind it.
         before: What the slices of the page before it brought.
     """
-    store_pairs(on, number, page.people)
-    part = ImportSlice(on, number)
-    reader = ForeignReader(on, number, part.identities)
-    people = ForeignPeople(on, number, part.identities, reader)
+    store_pairs(context, number, page.people)
+    part = ImportSlice(context, number)
+    reader = ForeignReader(context, number, part.identities)
+    people = ForeignPeople(context, number, part.identities, reader)
     for person in page.people:
         people.person(person)
     for chat in page.chats:
@@ -193,7 +195,7 @@ def import_page(
     unreadable = _sum(page.unreadable, people.unreadable)
     messages = [part.place(taken) for taken in _readable(reader, page, unreadable)]
     part.write(messages)
-    _write_addons(on, number, part.identities, reader, messages)
+    _write_addons(context, number, part.identities, reader, messages)
     part.finish()
     written, times = part.messages.written, [one.taken.foreign.at for one in messages]
     report = ImportReport(
@@ -203,9 +205,9 @@ def import_page(
     # What is counted once, however often it is tried, is reported at once; the rest with the whole page.
     once = replace(report, known=0, unreadable={})
     if ends:
-        on.db.execute("UPDATE imports SET position = ? WHERE id = ?", (page.following, number))
+        context.db.execute("UPDATE imports SET position = ? WHERE id = ?", (page.following, number))
         once = report + ImportReport(known=before.known, unreadable=before.unreadable)
-    add_to_report(on.db, number, once)
+    add_to_report(context.db, number, once)
     return report
 
 
@@ -228,7 +230,7 @@ def _time(seconds: int | None) -> datetime | None:
 
 
 def _write_addons(
-    on: Applying,
+    context: WriteContext,
     number: int,
     identities: Identities,
     reader: ForeignReader,
@@ -240,7 +242,7 @@ def _write_addons(
     """
     rows: list[tuple[object, ...]] = []
     marks: _Marks = {}
-    deleted = state.read_addons(on.db, state.REVOKES, [one.target for one in messages])
+    deleted = state.read_addons(context.db, state.REVOKES, [one.target for one in messages])
     for one in messages:
         foreign = one.taken.foreign
         if not one.imported or one.target in deleted:
@@ -254,9 +256,9 @@ def _write_addons(
                 ]
         if foreign.receipts and one.sender == OWNER:
             _receipts(identities, reader, one, marks)
-    on.db.executemany("INSERT OR IGNORE INTO imported_addons VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    context.db.executemany("INSERT OR IGNORE INTO imported_addons VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     if marks:
-        state.store_imported_marks(on.db, number, [(*key, *mark) for key, mark in marks.items()])
+        state.store_imported_marks(context.db, number, [(*key, *mark) for key, mark in marks.items()])
 
 
 def _receipts(identities: Identities, reader: ForeignReader, one: ImportedMessage, marks: _Marks) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities, chat_kind
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.write import WriteContext
 from whatsapp_mcp.decoding import EVENT_ANSWERS, OWNER, Content, Flag, MediaInfo
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_number, parse_number
@@ -47,9 +47,9 @@ DRY_PAIRS: Final = "CREATE TEMP TABLE IF NOT EXISTS dry_pairs (jid TEXT PRIMARY 
 """Temporary table that takes the place of `imported_pairs` in a dry run."""
 
 
-def possible_time(on: Applying, at: int | None) -> bool:
+def possible_time(context: WriteContext, at: int | None) -> bool:
     """Check whether a message may have this time."""
-    return at is not None and _FIRST <= at <= on.seconds + _AHEAD
+    return at is not None and _FIRST <= at <= context.seconds + _AHEAD
 
 
 def clean_text(text: str) -> str:
@@ -83,13 +83,13 @@ class ForeignReader:
     twice, and nothing has to be believed of who is who.
     """
 
-    def __init__(self, on: Applying, number: int, identities: Identities) -> None:
-        self._on = on
+    def __init__(self, context: WriteContext, number: int, identities: Identities) -> None:
+        self._context = context
         self._number = number
         self._identities = identities
         self._chosen: dict[str, str | None] = {}
         if not number:
-            on.db.execute(DRY_PAIRS)
+            context.db.execute(DRY_PAIRS)
 
     def message(self, message: ForeignMessage) -> Taken | Unreadable:
         """A message, or why it is not taken over."""
@@ -98,7 +98,7 @@ class ForeignReader:
             return Unreadable.NO_CHAT
         if len(message.id) > decoding.MAX_ID or not _ID.fullmatch(message.id):
             return Unreadable.NO_ID
-        if not possible_time(self._on, message.at):
+        if not possible_time(self._context, message.at):
             return Unreadable.NO_TIME
         sender = None
         if message.sender is not None:
@@ -106,11 +106,11 @@ class ForeignReader:
             sender = chat if chat_kind(chat) is ChatKind.DIRECT else self.address(message.sender)
             if sender is None:
                 return Unreadable.NO_SENDER
-        if message.revoked_at is not None and not possible_time(self._on, message.revoked_at):
+        if message.revoked_at is not None and not possible_time(self._context, message.revoked_at):
             message = replace(message, revoked_at=message.at)  # that it was deleted counts all the same
         content = self._content(message)
         edited = message.edited_at_ms
-        edited_at = edited // 1000 if edited and possible_time(self._on, edited // 1000) else None
+        edited_at = edited // 1000 if edited and possible_time(self._context, edited // 1000) else None
         if edited_at is not None:
             content.flags |= Flag.ONLY_EDITED
         return Taken(chat, sender, content, edited_at, message)
@@ -118,7 +118,7 @@ class ForeignReader:
     def address(self, text: str) -> str | None:
         """The address that is used for one of the file; None for what is none."""
         if text not in self._chosen:
-            self._chosen[text] = _chosen(self._on.db, self._identities, self._number, text)
+            self._chosen[text] = _chosen(self._context.db, self._identities, self._number, text)
         return self._chosen[text]
 
     def _content(self, message: ForeignMessage) -> Content:
@@ -152,7 +152,7 @@ class ForeignReader:
         """Address of who reacted (None: the owner), when in milliseconds, and the emoji."""
         for one in taken.foreign.reactions[: decoding.MAX_ADDONS]:
             sender = self._person(one.sender)
-            if sender is not _NOBODY and one.emoji and possible_time(self._on, one.at_ms // 1000):
+            if sender is not _NOBODY and one.emoji and possible_time(self._context, one.at_ms // 1000):
                 yield sender, one.at_ms, decoding.bounded_text(clean_text(one.emoji), decoding.EMOJI)
 
     def votes(self, taken: Taken) -> Iterator[tuple[str | None, int, bytes]]:
@@ -161,7 +161,7 @@ class ForeignReader:
         names = EVENT_ANSWERS if content.kind is MessageKind.EVENT else content.details.get("options", ())
         for one in taken.foreign.votes[: decoding.MAX_ADDONS]:
             sender = self._person(one.sender)
-            if sender is not _NOBODY and possible_time(self._on, one.at_ms // 1000):
+            if sender is not _NOBODY and possible_time(self._context, one.at_ms // 1000):
                 chosen = [names[place] for place in sorted({*one.options}) if 0 <= place < len(names)]
                 yield sender, one.at_ms, b"".join(hashlib.sha256(name.encode()).digest() for name in chosen)
 
@@ -177,7 +177,7 @@ class ForeignReader:
                 (kinds.READ, one.read_at),
                 (kinds.PLAYED, one.played_at),
             ):
-                if at is not None and possible_time(self._on, at):
+                if at is not None and possible_time(self._context, at):
                     yield reader, kind, at
 
     def _person(self, text: str | None) -> str | None:

@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.database import RAW_GONE, column, placeholders, value
 from whatsapp_mcp.archive.exchange.foreign_reading import Taken
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage, ImportedMessages
 from whatsapp_mcp.archive.identity import Identities, refresh_chat
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.write import WriteContext
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ImportRecord, ImportReport, ImportSource, ImportState
 
@@ -36,18 +36,18 @@ _MOVE_ON: Final = "UPDATE chats SET last_id = max(last_id, ?) WHERE id = ?"
 
 
 def import_begun(
-    on: Applying, source: ImportSource, file: str, fingerprint: bytes, chat: str | None = None
+    context: WriteContext, source: ImportSource, file: str, fingerprint: bytes, chat: str | None = None
 ) -> ImportRecord:
     """Begin an import, or go on with the one of the same file that was not done.
 
     Args:
-        on: The operation.
+        context: The operation.
         source: What wrote the file.
         file: Its name, without its folder.
         fingerprint: The same for the same file.
         chat: Jid of the chat that it is, if it does not name its chats.
     """
-    db = on.db
+    db = context.db
     states = ", ".join(f"'{each}'" for each in _GOES_ON)
     number = value(
         db,
@@ -60,7 +60,7 @@ def import_begun(
         (number,) = db.execute(
             """INSERT INTO imports (source, file, fingerprint, chat, began_at, state, report)
             VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id""",
-            (source, file[:_LONGEST_NAME], fingerprint, chat, on.at, ImportState.RUNNING, nothing),
+            (source, file[:_LONGEST_NAME], fingerprint, chat, context.at, ImportState.RUNNING, nothing),
         ).fetchall()[0]
     else:
         db.execute(
@@ -70,19 +70,22 @@ def import_begun(
     return import_record(db, number)
 
 
-def import_ended(on: Applying, number: int, ending: ImportState, error: str | None = None) -> ImportRecord:
+def import_ended(
+    context: WriteContext, number: int, ending: ImportState, error: str | None = None
+) -> ImportRecord:
     """Write down that an import is done, or why it is not.
 
     Args:
-        on: The operation.
+        context: The operation.
         number: Of the import.
         ending: How it ended.
         error: Why it failed, and what to do; of our own words alone.
     """
-    db = on.db
+    db = context.db
     import_record(db, number)
     db.execute(
-        "UPDATE imports SET state = ?, ended_at = ?, error = ? WHERE id = ?", (ending, on.at, error, number)
+        "UPDATE imports SET state = ?, ended_at = ?, error = ? WHERE id = ?",
+        (ending, context.at, error, number),
     )
     if ending is ImportState.DONE:
         db.execute("DELETE FROM imported_pairs WHERE import_id = ?", (number,))
@@ -90,16 +93,16 @@ def import_ended(on: Applying, number: int, ending: ImportState, error: str | No
     return import_record(db, number)
 
 
-def import_files(on: Applying, number: int, stored: int, left_out: int) -> ImportReport:
+def import_files(context: WriteContext, number: int, stored: int, left_out: int) -> ImportReport:
     """Count files in the report of an import.
 
     Args:
-        on: The operation.
+        context: The operation.
         number: Of the import.
         stored: Files that were stored since the last call.
         left_out: Files that were not.
     """
-    return add_to_report(on.db, number, ImportReport(files=stored, files_left_out=left_out))
+    return add_to_report(context.db, number, ImportReport(files=stored, files_left_out=left_out))
 
 
 def add_to_report(db: sqlite3.Connection, number: int, more: ImportReport) -> ImportReport:
@@ -180,14 +183,17 @@ class ImportSlice:
         identities: Who is who.
     """
 
-    def __init__(self, on: Applying, number: int) -> None:
-        self._on = on
-        self._db = on.db
+    def __init__(self, context: WriteContext, number: int) -> None:
+        self._context = context
+        self._db = context.db
         self._number = number
-        on.db.execute(RAW_GONE)
-        self.identities = Identities(on.db, on.lookups)
-        self.messages = ImportedMessages(on, number, self.identities)
-        self._before = [value(on.db, f"SELECT max(id) FROM {table}") or 0 for table in ("addresses", "chats")]  # noqa: S608
+        context.db.execute(RAW_GONE)
+        self.identities = Identities(context.db, context.lookups)
+        self.messages = ImportedMessages(context, number, self.identities)
+        self._before = [
+            value(context.db, f"SELECT max(id) FROM {table}") or 0  # noqa: S608
+            for table in ("addresses", "chats")
+        ]
 
     def place(self, taken: Taken) -> ImportedMessage:
         """A message with the numbers of its chat and sender."""
@@ -238,7 +244,7 @@ class ImportSlice:
         )
         state.add_contact_changes(db, self.identities.changed)
         self.identities.changed.clear()
-        self._on.keeps_lookups = True
+        self._context.keeps_lookups = True
 
 
 def _sent_at(one: ImportedMessage) -> int:

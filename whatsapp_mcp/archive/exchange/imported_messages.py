@@ -17,7 +17,7 @@ from whatsapp_mcp.archive.database import ID_BITS, column, placeholders, value
 from whatsapp_mcp.archive.exchange import chat_exports
 from whatsapp_mcp.archive.exchange.foreign_reading import Taken
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.archive.write import WriteContext
 from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, PLACEHOLDERS, Content, Flag
 
 _FOUND: Final = """WITH k (chat, wa_id, sender) AS (VALUES {keys})
@@ -100,9 +100,9 @@ class Written:
 class ImportedMessages:
     """Writes the messages of one slice."""
 
-    def __init__(self, on: Applying, number: int, identities: Identities) -> None:
-        self._on = on
-        self._db = on.db
+    def __init__(self, context: WriteContext, number: int, identities: Identities) -> None:
+        self._context = context
+        self._db = context.db
         self._number = number
         self._identities = identities
         self._with_exports: set[int] = set()
@@ -269,7 +269,7 @@ class ImportedMessages:
         media = content.media
         gone = state.show_media(db, one.id, None if media is None else (*media.columns(), None))
         if gone is not None and not self._is_kept(one.ref, gone):
-            self._on.files.append(gone)
+            self._context.files.append(gone)
         database.reindex_message(db, one.id)
         state.apply_versions(db, one.id)
         self.written.touched.add(one.chat)

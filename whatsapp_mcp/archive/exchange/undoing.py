@@ -16,7 +16,7 @@ from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import column, placeholders, value
 from whatsapp_mcp.archive.exchange.import_records import import_record
 from whatsapp_mcp.archive.identity import Identities, refresh_chat
-from whatsapp_mcp.archive.write import Applying, Ingest
+from whatsapp_mcp.archive.write import Ingest, WriteContext
 from whatsapp_mcp.decoding import Flag
 from whatsapp_mcp.models import ImportState
 
@@ -67,28 +67,28 @@ class _Here(NamedTuple):
     flags: int
 
 
-def import_undone(on: Applying, number: int) -> int:
+def import_undone(context: WriteContext, number: int) -> int:
     """Remove a slice of what only an import brought; answers how many rows it looked at, 0 when it is undone.
 
     Args:
-        on: The operation.
+        context: The operation.
         number: Of the import.
     """
-    db = on.db
+    db = context.db
     if import_record(db, number).state is ImportState.UNDONE:
         return 0
     db.execute("UPDATE imports SET state = ?, error = NULL WHERE id = ?", (ImportState.UNDOING, number))
     if taken := _take_refs(db, number):
-        _Undoing(on, number).messages(taken)
+        _Undoing(context, number).messages(taken)
         return sum(last - first + 1 for first, last in taken)
     if files := column(
         db, "SELECT message_id FROM imported_files WHERE import_id = ? LIMIT ?", (number, _MESSAGES)
     ):
-        _drop_files(on, files)
+        _drop_files(context, files)
         return len(files)
     if chats := _take_chats(db, number):
         return chats
-    _finish(on, number)
+    _finish(context, number)
     return 0
 
 
@@ -118,11 +118,11 @@ def _take_refs(db: sqlite3.Connection, number: int) -> list[tuple[int, int]]:
 class _Undoing:
     """Takes one slice of messages back."""
 
-    def __init__(self, on: Applying, number: int) -> None:
-        self._on = on
-        self._db = on.db
+    def __init__(self, context: WriteContext, number: int) -> None:
+        self._context = context
+        self._db = context.db
         self._number = number
-        self._batch = Ingest(on)  # a message that is shown with another time takes its raw form along
+        self._batch = Ingest(context)  # a message that is shown with another time takes its raw form along
         self._touched: set[int] = set()
         self._gone: list[_Here] = []
 
@@ -164,7 +164,7 @@ class _Undoing:
         kept = {copy.file for copy in copies if copy.import_id != self._number}
         kept.add(value(self._db, "SELECT path FROM media WHERE message_id = ?", (message,)))
         if path is not None and path not in kept:
-            self._on.files.append(path)
+            self._context.files.append(path)
 
     def _show(self, one: _Here, copy: state.Copy) -> None:
         """Show again what says less than what goes."""
@@ -186,7 +186,7 @@ class _Undoing:
         database.reindex_message(db, message)
         state.apply_versions(db, message)
         if copy.import_id == state.CAME:
-            self._on.files += state.outdate_copies(db, message)
+            self._context.files += state.outdate_copies(db, message)
 
     def _delete(self) -> None:
         """Delete messages that nothing else has."""
@@ -194,7 +194,7 @@ class _Undoing:
         if not ids:
             return
         places = placeholders(ids)
-        self._on.files += column(
+        self._context.files += column(
             db,
             f"SELECT path FROM media WHERE message_id IN ({places}) AND path IS NOT NULL",  # noqa: S608
             ids,
@@ -209,10 +209,10 @@ class _Undoing:
                 db.execute("DELETE FROM refs WHERE message_id = ?", (one.id,))
 
 
-def _drop_files(on: Applying, messages: Sequence[int]) -> None:
+def _drop_files(context: WriteContext, messages: Sequence[int]) -> None:
     """Take files back that an import stored for messages that stay."""
-    db, places = on.db, placeholders(messages)
-    on.files += column(
+    db, places = context.db, placeholders(messages)
+    context.files += column(
         db,
         f"SELECT path FROM media WHERE message_id IN ({places}) AND path IS NOT NULL",  # noqa: S608
         messages,
@@ -238,9 +238,9 @@ def _take_chats(db: sqlite3.Connection, number: int) -> int:
     return len(rows)
 
 
-def _finish(on: Applying, number: int) -> None:
+def _finish(context: WriteContext, number: int) -> None:
     """Take back the rest, which is little: names, members and watermarks."""
-    db = on.db
+    db = context.db
     named = column(db, "SELECT DISTINCT jid FROM imported_names WHERE import_id = ?", (number,))
     for table in ("imported_names", "imported_members", "imported_pairs", "imported_addons"):
         db.execute(f"DELETE FROM {table} WHERE import_id = ?", (number,))  # noqa: S608
@@ -252,7 +252,7 @@ def _finish(on: Applying, number: int) -> None:
     delete_orphans(db, number)
     db.execute("UPDATE events SET ref = NULL WHERE ref NOT IN (SELECT ref FROM refs)")
     state.add_change(db, "history")
-    ended: tuple[Any, ...] = (ImportState.UNDONE, on.at, number)
+    ended: tuple[Any, ...] = (ImportState.UNDONE, context.at, number)
     db.execute("UPDATE imports SET state = ?, ended_at = ?, position = NULL WHERE id = ?", ended)
 
 

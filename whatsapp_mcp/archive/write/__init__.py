@@ -3,7 +3,7 @@
 from whatsapp_mcp.archive.write import outbox, recording
 from whatsapp_mcp.archive.write.applying import (
     PLACES,
-    Applying,
+    WriteContext,
     begin_operation,
     begin_raw_operation,
     mark_archive,
@@ -24,8 +24,8 @@ from whatsapp_mcp.archive.write.sealed_addons import open_waiting_addons
 __all__ = [
     "PLACES",
     "POISON",
-    "Applying",
     "Ingest",
+    "WriteContext",
     "begin_operation",
     "begin_raw_operation",
     "end_replied",

@@ -15,7 +15,7 @@ _LOG_HASH: Final = """CREATE TABLE IF NOT EXISTS log_hash (
 
 
 @dataclass(slots=True)
-class Applying:
+class WriteContext:
     """One operation on its way into the archive.
 
     Attributes:
@@ -82,11 +82,11 @@ def begin_operation(db: sqlite3.Connection, at: int, mark: str | None = None) ->
     return int(value(db, "SELECT value FROM meta WHERE key = 'operation'"))
 
 
-def begin_raw_operation(on: Applying) -> None:
+def begin_raw_operation(context: WriteContext) -> None:
     """Note the operation in `raw.db`, in the transaction there, if it writes anything there."""
-    on.raw.execute("INSERT OR REPLACE INTO applied VALUES (0, ?)", (on.number,))
-    if on.mark is not None:
-        mark_raw(on.raw, on.mark)
+    context.raw.execute("INSERT OR REPLACE INTO applied VALUES (0, ?)", (context.number,))
+    if context.mark is not None:
+        mark_raw(context.raw, context.mark)
         # What `raw.db` must at least hold: one that was lost or recreated is noticed at the next opening.
-        on.db.execute(_META, ("raw_operation", on.number))
-        on.db.execute(_META, ("raw_log_hash", on.mark))
+        context.db.execute(_META, ("raw_operation", context.number))
+        context.db.execute(_META, ("raw_log_hash", context.mark))

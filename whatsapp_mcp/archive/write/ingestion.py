@@ -15,7 +15,7 @@ from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.write import floods, outbox
 from whatsapp_mcp.archive.write.addon_writer import drop_overdue, waits_no_more
-from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.applying import WriteContext
 from whatsapp_mcp.archive.write.message_writer import keep_raw
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter, in_order
 from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, OpenedAddon, Recovered, UndecodedUpdate, Update
@@ -44,44 +44,44 @@ def position(db: sqlite3.Connection) -> int:
     return int(value(db, "SELECT value FROM meta WHERE key = 'position'") or 0)
 
 
-def ingest(on: Applying, events: Sequence[DecodedEvent]) -> IngestResult:
+def ingest(context: WriteContext, events: Sequence[DecodedEvent]) -> IngestResult:
     """Archive the events after the archive's position, and the position."""
-    batch = Ingest(on)
+    batch = Ingest(context)
     result = batch.run(events)
     batch.finish()
-    on.keeps_lookups = True
+    context.keeps_lookups = True
     return result
 
 
-def write_updates(on: Applying, updates: Sequence[Update]) -> None:
+def write_updates(context: WriteContext, updates: Sequence[Update]) -> None:
     """Archive what the device has looked up."""
-    batch = Ingest(on)
+    batch = Ingest(context)
     batch.apply(updates)
     batch.finish()
-    on.keeps_lookups = True
+    context.keeps_lookups = True
 
 
 _SEALED: Final = """DELETE FROM sealed
  WHERE (wa_id, chat_address, sender_address, at, own_id) = (?, ?, ?, ?, ?)"""
 
 
-def open_addons(on: Applying, opened: Sequence[OpenedAddon]) -> None:
+def open_addons(context: WriteContext, opened: Sequence[OpenedAddon]) -> None:
     """Archive what add-ons say that were sealed; what cannot be written, or waits no more, is left out."""
-    batch = Ingest(on)
+    batch = Ingest(context)
     for one in opened:
         with suppress(*POISON), batch.savepoint():
-            if on.db.execute(_SEALED, one.key).rowcount:
-                waits_no_more(on.db, "sealed", *one.key[:4])
-                batch.write(one.updates, on.at)
+            if context.db.execute(_SEALED, one.key).rowcount:
+                waits_no_more(context.db, "sealed", *one.key[:4])
+                batch.write(one.updates, context.at)
     batch.finish()
-    on.keeps_lookups = True
+    context.keeps_lookups = True
 
 
-def redecode(on: Applying, events: Sequence[Recovered], messages: Sequence[Recovered]) -> int:
+def redecode(context: WriteContext, events: Sequence[Recovered], messages: Sequence[Recovered]) -> int:
     """Archive what a newer version has decoded, of what is still there.
 
     Args:
-        on: The operation.
+        context: The operation.
         events: Of rows of `undecoded`.
         messages: Of messages of unknown kind.
 
@@ -90,20 +90,23 @@ def redecode(on: Applying, events: Sequence[Recovered], messages: Sequence[Recov
     """
     known = 0
     for one in events:
-        waits = value(on.db, "SELECT 1 FROM undecoded WHERE seq = ?", (one.row,))
-        if waits and _write_again(on, one):
-            on.db.execute("DELETE FROM undecoded WHERE seq = ?", (one.row,))
+        waits = value(context.db, "SELECT 1 FROM undecoded WHERE seq = ?", (one.row,))
+        if waits and _write_again(context, one):
+            context.db.execute("DELETE FROM undecoded WHERE seq = ?", (one.row,))
             known += 1
     for one in messages:
-        is_here = value(on.db, "SELECT 1 FROM messages WHERE id = ?", (one.row,))
-        if is_here and _write_again(on, one):
-            known += value(on.db, "SELECT kind FROM messages WHERE id = ?", (one.row,)) not in (None, UNKNOWN)
+        is_here = value(context.db, "SELECT 1 FROM messages WHERE id = ?", (one.row,))
+        if is_here and _write_again(context, one):
+            known += value(context.db, "SELECT kind FROM messages WHERE id = ?", (one.row,)) not in (
+                None,
+                UNKNOWN,
+            )
     return known
 
 
-def _write_again(on: Applying, one: Recovered) -> bool:
+def _write_again(context: WriteContext, one: Recovered) -> bool:
     """Write what an event says now; whether it could be written."""
-    batch = Ingest(on)
+    batch = Ingest(context)
     try:
         with batch.savepoint():
             batch.apply(one.updates, one.received_at)
@@ -117,12 +120,12 @@ def _write_again(on: Applying, one: Recovered) -> bool:
 class Ingest:
     """The writer of one operation's events, inside its transaction."""
 
-    def __init__(self, on: Applying) -> None:
-        self._on = on
-        self._db = on.db
-        self._updates = UpdateWriter(on.db, on.lookups)
+    def __init__(self, context: WriteContext) -> None:
+        self._context = context
+        self._db = context.db
+        self._updates = UpdateWriter(context.db, context.lookups)
         self._undecoded = 0
-        self._unknown = outbox.unknown_ids(on.db)
+        self._unknown = outbox.unknown_ids(context.db)
 
     @property
     def new(self) -> int:
@@ -137,9 +140,9 @@ class Ingest:
     def finish(self) -> None:
         """Bring what is derived up to date, and `raw.db` in line with what was written."""
         self._updates.finish()
-        keep_raw(self._on, self._updates.messages)
-        self._on.files += self._updates.messages.files
-        self._on.opens_addons |= self._updates.messages.opens_sealed or self._updates.identities.merged
+        keep_raw(self._context, self._updates.messages)
+        self._context.files += self._updates.messages.files
+        self._context.opens_addons |= self._updates.messages.opens_sealed or self._updates.identities.merged
 
     def run(self, events: Sequence[DecodedEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""
@@ -150,8 +153,8 @@ class Ingest:
                 done = event.seq
         if done // _PRUNE_EVERY != before // _PRUNE_EVERY:
             state.prune_changes(self._db)
-            floods.forget_days(self._db, self._on.seconds)
-            drop_overdue(self._db, self._on.seconds)
+            floods.forget_days(self._db, self._context.seconds)
+            drop_overdue(self._db, self._context.seconds)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
         return IngestResult(
             position=done,

@@ -14,7 +14,7 @@ from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write import floods
-from whatsapp_mcp.archive.write.applying import Applying, begin_raw_operation
+from whatsapp_mcp.archive.write.applying import WriteContext, begin_raw_operation
 from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MessageUpdate
 from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.storage import transaction
@@ -292,46 +292,46 @@ def _dump(details: dict[str, Any]) -> str | None:
     return json.dumps(details, ensure_ascii=False, separators=(",", ":")) if details else None
 
 
-def keep_raw(on: Applying, messages: MessageWriter) -> None:
+def keep_raw(context: WriteContext, messages: MessageWriter) -> None:
     """Store and delete raw protobufs, before the archive's own transaction commits.
 
     Only what is nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the
     disk; the raw form of a decoded message may be lost with the power, the message itself is not.
     """
-    changes = _raw_changes(on, messages)
+    changes = _raw_changes(context, messages)
     if messages.raw or changes:
         # With a log, what `archive.db` loses with the power is applied again; `raw.db` must not be behind.
-        wait = bool(changes) or messages.unknown or on.mark is not None
-        on.raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
-        with transaction(on.raw):
-            begin_raw_operation(on)
+        wait = bool(changes) or messages.unknown or context.mark is not None
+        context.raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
+        with transaction(context.raw):
+            begin_raw_operation(context)
             for message, _, becomes in changes:
                 if becomes is None:
-                    on.raw.execute("DELETE FROM raw WHERE message_id = ?", (message,))
+                    context.raw.execute("DELETE FROM raw WHERE message_id = ?", (message,))
                 else:
-                    on.raw.execute(
+                    context.raw.execute(
                         "UPDATE OR REPLACE raw SET message_id = ? WHERE message_id = ?", (becomes, message)
                     )
-            on.raw.executemany(
+            context.raw.executemany(
                 "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
                 [(message, code, payload) for message, (code, payload) in sorted(messages.raw.items())],
             )
-    on.files += [path for _, path, _ in changes if path is not None]
+    context.files += [path for _, path, _ in changes if path is not None]
 
 
-def _raw_changes(on: Applying, messages: MessageWriter) -> list[tuple[int, str | None, int | None]]:
+def _raw_changes(context: WriteContext, messages: MessageWriter) -> list[tuple[int, str | None, int | None]]:
     """Messages whose raw protobuf must go, with their downloaded files, or gets an earlier id.
 
     Asked once, at the end; what is to be stored then is of messages that keep it.
     """
-    found = on.db.execute(
+    found = context.db.execute(
         "SELECT message_id, path, becomes FROM raw_gone ORDER BY message_id DESC"
     ).fetchall()
     if found:
-        on.db.execute("DELETE FROM raw_gone")
+        context.db.execute("DELETE FROM raw_gone")
     for message, _, becomes in found:
         kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
-        if message in messages.raw and value(on.db, kept, (message,)) is None:
+        if message in messages.raw and value(context.db, kept, (message,)) is None:
             raw = messages.raw.pop(message)
             if becomes is not None:
                 messages.raw[becomes] = raw

@@ -12,7 +12,7 @@ from datetime import datetime
 from whatsapp_mcp.archive import database, identity, read, state
 from whatsapp_mcp.archive.database import ID_BITS
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.applying import WriteContext
 from whatsapp_mcp.archive.write.ingestion import write_updates
 from whatsapp_mcp.decoding import (
     ChatUpdate,
@@ -26,63 +26,63 @@ from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import ContactUpdate, FileReading, FileStep, GroupUpdate, MessageKey
 
 
-def meta_set(on: Applying, key: str, value: str | None) -> None:
+def meta_set(context: WriteContext, key: str, value: str | None) -> None:
     """Keep a small value for the account; None forgets it."""
     if value is None:
-        on.db.execute("DELETE FROM meta WHERE key = ?", (f"user.{key}",))
+        context.db.execute("DELETE FROM meta WHERE key = ?", (f"user.{key}",))
     else:
-        on.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"user.{key}", value))
+        context.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"user.{key}", value))
 
 
-def set_own(on: Applying, jid: str | None, lid: str | None, name: str | None) -> None:
+def set_own(context: WriteContext, jid: str | None, lid: str | None, name: str | None) -> None:
     """Say who the account's owner is."""
     updates: list[Update] = [OwnUpdate(own) for own in (jid, lid) if own]
     if jid and lid:
-        updates.append(IdentityUpdate(jid, lid, on.seconds))
+        updates.append(IdentityUpdate(jid, lid, context.seconds))
     if jid and name:
-        updates.append(NameUpdate(jid, push_name=name, at=on.seconds))
-    write_updates(on, updates)
+        updates.append(NameUpdate(jid, push_name=name, at=context.seconds))
+    write_updates(context, updates)
 
 
-def record_contacts(on: Applying, contacts: Sequence[ContactUpdate]) -> None:
+def record_contacts(context: WriteContext, contacts: Sequence[ContactUpdate]) -> None:
     """Take over names from the device's contact store."""
     updates = [
         NameUpdate(
-            one.jid, one.push_name, one.business_name, one.saved_name, on.seconds, True, one.given_name
+            one.jid, one.push_name, one.business_name, one.saved_name, context.seconds, True, one.given_name
         )
         for one in contacts
     ]
-    write_updates(on, updates)
+    write_updates(context, updates)
 
 
-def confirm_person(on: Applying, jid: str, known: bool) -> None:
+def confirm_person(context: WriteContext, jid: str, known: bool) -> None:
     """Remember that a person has confirmed somebody, or (`known` False) does so no more.
 
     Who is in the address book stays known.
     """
-    found = Identities(on.db)
+    found = Identities(context.db)
     contact = found.contact(jid)
-    on.db.execute(
+    context.db.execute(
         "DELETE FROM confirmed WHERE jid IN (SELECT jid FROM addresses WHERE contact_id = ?)", (contact,)
     )
     if known:
-        on.db.execute(
+        context.db.execute(
             "INSERT INTO confirmed SELECT coalesce(lid, pn), ? FROM contacts WHERE id = ?",
-            (on.seconds, contact),
+            (context.seconds, contact),
         )
     found.refresh(contact)
-    state.add_contact_changes(on.db, {contact})
+    state.add_contact_changes(context.db, {contact})
 
 
-def record_identities(on: Applying, pairs: Sequence[tuple[str, str]]) -> None:
+def record_identities(context: WriteContext, pairs: Sequence[tuple[str, str]]) -> None:
     """Learn that a PN jid and a LID jid are one person; what was two chats becomes one."""
-    write_updates(on, [IdentityUpdate(pn, lid, on.seconds) for pn, lid in pairs])
+    write_updates(context, [IdentityUpdate(pn, lid, context.seconds) for pn, lid in pairs])
 
 
-def record_groups(on: Applying, groups: Sequence[GroupUpdate]) -> None:
+def record_groups(context: WriteContext, groups: Sequence[GroupUpdate]) -> None:
     """Take over names and participants of groups."""
     updates: list[Update] = []
-    now = on.seconds
+    now = context.seconds
     for group in groups:
         updates.append(
             ChatUpdate(
@@ -101,86 +101,92 @@ def record_groups(on: Applying, groups: Sequence[GroupUpdate]) -> None:
                 updates.append(IdentityUpdate(pn, lid, now))
             members.append((jid, 2 if superadmin else int(admin)))
         updates.append(MembersUpdate(group.jid, tuple(members), now, whole=True, looked_up=True))
-    write_updates(on, updates)
+    write_updates(context, updates)
 
 
-def record_departure(on: Applying, group: str) -> None:
+def record_departure(context: WriteContext, group: str) -> None:
     """Learn that the account's owner has left a group."""
-    pn, lid, _ = read.own(on.db)
+    pn, lid, _ = read.own(context.db)
     own = pn or lid
     if own is not None:
-        write_updates(on, [MembersUpdate(group, ((own, None),), on.seconds, looked_up=True)])
+        write_updates(context, [MembersUpdate(group, ((own, None),), context.seconds, looked_up=True)])
 
 
-def record_channels(on: Applying, names: Mapping[str, str]) -> None:
+def record_channels(context: WriteContext, names: Mapping[str, str]) -> None:
     """Take over names of channels, by jid."""
-    write_updates(on, [ChatUpdate(jid, on.seconds, name=name, looked_up=True) for jid, name in names.items()])
+    write_updates(
+        context, [ChatUpdate(jid, context.seconds, name=name, looked_up=True) for jid, name in names.items()]
+    )
 
 
 def record_chat_settings(
-    on: Applying, chat: str, *, archived: bool, pinned: bool, muted_until: datetime | None
+    context: WriteContext, chat: str, *, archived: bool, pinned: bool, muted_until: datetime | None
 ) -> None:
     """Take over a chat's settings from the device."""
     muted = int(muted_until.timestamp()) if muted_until else 0
     settings = ChatUpdate(
-        chat, on.seconds, archived=archived, pinned=pinned, muted_until=muted, looked_up=True
+        chat, context.seconds, archived=archived, pinned=pinned, muted_until=muted, looked_up=True
     )
-    write_updates(on, [settings])
+    write_updates(context, [settings])
 
 
-def record_timer(on: Applying, chat: str, seconds: int) -> None:
+def record_timer(context: WriteContext, chat: str, seconds: int) -> None:
     """Take over after how many seconds new messages of a chat disappear; 0: never."""
-    write_updates(on, [ChatUpdate(chat, on.seconds, expires_in=seconds, looked_up=True)])
+    write_updates(context, [ChatUpdate(chat, context.seconds, expires_in=seconds, looked_up=True)])
 
 
-def record_read(on: Applying, chat: str, up_to: MessageKey) -> None:
+def record_read(context: WriteContext, chat: str, up_to: MessageKey) -> None:
     """Remember that the chat was read up to a message."""
-    number = read.chat_id(on.db, chat)
+    number = read.chat_id(context.db, chat)
     if number is None:
         raise ChatNotFound("There is no such chat.")
-    message = read.find(on.db, up_to, chat)
-    state.seen(on.db, number, None, message, on.seconds)
-    state.receipted(on.db, number)
-    identity.refresh_chat(on.db, number)
+    message = read.find(context.db, up_to, chat)
+    state.seen(context.db, number, None, message, context.seconds)
+    state.receipted(context.db, number)
+    identity.refresh_chat(context.db, number)
 
 
-def record_aside(on: Applying, chat: str, until: datetime | None, aside: bool = True) -> None:
+def record_aside(context: WriteContext, chat: str, until: datetime | None, aside: bool = True) -> None:
     """Remember that a chat was put off, or (`until` None) dealt with; `aside` False: that it is neither.
 
     Raises:
         ChatNotFound: There is no such chat.
     """
-    number = read.chat_id(on.db, chat)
+    number = read.chat_id(context.db, chat)
     if number is None:
         raise ChatNotFound("There is no such chat.")
     addresses = "SELECT address_id FROM chat_addresses WHERE chat_id = ?"
-    on.db.execute(f"DELETE FROM set_aside WHERE address_id IN ({addresses})", (number,))  # noqa: S608
+    context.db.execute(f"DELETE FROM set_aside WHERE address_id IN ({addresses})", (number,))  # noqa: S608
     if aside:
-        on.db.execute(
+        context.db.execute(
             """INSERT OR REPLACE INTO set_aside SELECT a.id, ?, iif(?, 0, max(c.last_id >> ?, 1)), ?
             FROM chats AS c LEFT JOIN contacts AS p ON p.id = c.contact_id
             JOIN addresses AS a ON a.jid = coalesce(p.lid, p.pn, c.jid) WHERE c.id = ?""",
-            (on.at, until is not None, ID_BITS, int(until.timestamp()) if until else 0, number),
+            (context.at, until is not None, ID_BITS, int(until.timestamp()) if until else 0, number),
         )
 
 
-def record_gap(on: Applying, since: datetime, until: datetime | None, reason: str) -> None:
+def record_gap(context: WriteContext, since: datetime, until: datetime | None, reason: str) -> None:
     """Remember a stretch in which messages may be missing from every chat."""
-    state.store_gap(on.db, int(since.timestamp()), None if until is None else int(until.timestamp()), reason)
+    state.store_gap(
+        context.db, int(since.timestamp()), None if until is None else int(until.timestamp()), reason
+    )
 
 
-def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int | None = None) -> bool:
+def record_media_path(
+    context: WriteContext, key: MessageKey, path: str | None, kept: int | None = None
+) -> bool:
     """Remember where a file was downloaded to, and that there is no problem with that any more.
 
     False: the message carries no file any more, since it was deleted for everyone in the meantime.
 
     Args:
-        on: The operation.
+        context: The operation.
         key: The message.
         path: Under `media`; None: the file was dropped to make room.
         kept: How many bytes it takes, if it was fetched without being asked for: it may be dropped again.
     """
-    db, message = on.db, read.find(on.db, key)
+    db, message = context.db, read.find(context.db, key)
     found = db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, message)).rowcount
     if path is None or not found:
         return bool(found)
@@ -197,13 +203,13 @@ def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int
     return True
 
 
-def record_imported_file(on: Applying, number: int, key: MessageKey, path: str, size: int) -> bool:
+def record_imported_file(context: WriteContext, number: int, key: MessageKey, path: str, size: int) -> bool:
     """Note where a file lies that an import has stored, of a message that waits for one.
 
     Undoing the import takes the file away again. False: it does not wait for one any more.
 
     Args:
-        on: The operation.
+        context: The operation.
         number: Of the import.
         key: The message.
         path: Under `media`.
@@ -212,7 +218,7 @@ def record_imported_file(on: Applying, number: int, key: MessageKey, path: str, 
     Raises:
         MessageNotFound: No such message.
     """
-    db, message = on.db, read.find(on.db, key)
+    db, message = context.db, read.find(context.db, key)
     found = db.execute(
         "UPDATE media SET path = ?, size = coalesce(size, ?) WHERE message_id = ? AND path IS NULL",
         (path, size, message),
@@ -225,12 +231,12 @@ def record_imported_file(on: Applying, number: int, key: MessageKey, path: str, 
     return True
 
 
-def record_reading(on: Applying, key: MessageKey, reading: FileReading) -> None:
+def record_reading(context: WriteContext, key: MessageKey, reading: FileReading) -> None:
     """Store what was read in a message's file, in place of what was read before, and index its words.
 
     A message that was deleted for everyone in the meantime has no file, and gets no reading.
     """
-    db, message = on.db, read.find(on.db, key)
+    db, message = context.db, read.find(context.db, key)
     marks = [[one.title, one.start] for one in reading.passages]
     text = state.BETWEEN.join(one.text.replace(state.BETWEEN, " ") for one in reading.passages)
     stored = db.execute(
@@ -240,7 +246,7 @@ def record_reading(on: Applying, key: MessageKey, reading: FileReading) -> None:
             state.READING_KINDS.index(reading.kind),
             reading.language,
             reading.engine,
-            on.at,
+            context.at,
             reading.passages_in_file,
             reading.cut,
             json.dumps(marks, ensure_ascii=False) if any(mark != [None, None] for mark in marks) else None,
@@ -255,21 +261,21 @@ def record_reading(on: Applying, key: MessageKey, reading: FileReading) -> None:
 
 
 def record_file_problem(
-    on: Applying, key: MessageKey, step: FileStep, code: str, sentence: str, final: bool
+    context: WriteContext, key: MessageKey, step: FileStep, code: str, sentence: str, final: bool
 ) -> None:
     """Remember that a file could not be fetched or read, and how often in a row.
 
     Args:
-        on: The operation.
+        context: The operation.
         key: The message.
         step: What failed.
         code: Of the error.
         sentence: What it said; of our own words alone.
         final: Trying again would not help.
     """
-    on.db.execute(
+    context.db.execute(
         """INSERT INTO file_problems SELECT message_id, ?, ?, ?, 1, ?, ? FROM media WHERE message_id = ?
         ON CONFLICT DO UPDATE SET attempts = iif(step = excluded.step, attempts + 1, 1), step = excluded.step,
         code = excluded.code, sentence = excluded.sentence, at = excluded.at, final = excluded.final""",
-        (state.FILE_STEPS.index(step), code, sentence, on.at, final, read.find(on.db, key)),
+        (state.FILE_STEPS.index(step), code, sentence, context.at, final, read.find(context.db, key)),
     )

@@ -17,7 +17,7 @@ from pydantic import PlainSerializer, PlainValidator
 from whatsapp_mcp.archive import read
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.applying import WriteContext
 from whatsapp_mcp.archive.write.outbox.states import announce, move, retry_album_files
 from whatsapp_mcp.archive.write.outbox.waiting import replace_former, replace_waiting
 from whatsapp_mcp.errors import InvalidArgument, KeyReused, SendUnknown, WhatsAppError, from_payload
@@ -46,7 +46,7 @@ Obstacle = Annotated[WhatsAppError | None, PlainValidator(_error_of), PlainSeria
 
 
 def add(
-    on: Applying,
+    context: WriteContext,
     request: SendRequest,
     *,
     principal: str = "",
@@ -80,7 +80,7 @@ def add(
             waits no more.
         SendUnknown: No key, and the same content to the same chat is unsettled.
     """
-    db = on.db
+    db = context.db
     if (request.idempotency_key or "").startswith(ALBUM_KEY):
         raise InvalidArgument(f"An idempotency key does not begin with {ALBUM_KEY}.", "Use another key.")
     if request.at is not None and request.content.kind in ADDON_KINDS:
@@ -90,14 +90,14 @@ def add(
     body = _body(request)
     is_scheduled = request.at is not None
     waits = SendStatus.HELD if held else SendStatus.SCHEDULED if is_scheduled else SendStatus.QUEUED
-    later = _later(on, request)
+    later = _later(context, request)
     if request.idempotency_key is not None:
         of_key = "WHERE idempotency_key = ? AND principal = ?"
         for row in read.send_rows(db, of_key, (request.idempotency_key, principal)):
             if (row.chat_id != chat and row.chat != request.chat) or not _is_same(row.request, body):
                 raise KeyReused("This idempotency key was already used for another message.")
             accepted = read.send_entry(db, row)
-            return _accept_again(on, accepted, body, expires_at, obstacle, waits, later, scheduling)
+            return _accept_again(context, accepted, body, expires_at, obstacle, waits, later, scheduling)
         _refuse_used(db, request.idempotency_key, principal)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
@@ -110,23 +110,25 @@ def add(
     if handed_to is not None and _is_one_unsettled(db, request.chat):
         handed_to = None
     key = request.idempotency_key
-    entry = _insert(on, key, principal, stored, chat, body, expires_at, handed_to, secret, waits, scheduling)
+    entry = _insert(
+        context, key, principal, stored, chat, body, expires_at, handed_to, secret, waits, scheduling
+    )
     if is_scheduled:
         db.execute(f"UPDATE outbox SET {_LATER} WHERE id = ?", (*later, entry.send_id))  # noqa: S608
         entry = read.outbox_get(db, entry.send_id)
     if not held:
-        replace_waiting(on, request, entry.send_id)
+        replace_waiting(context, request, entry.send_id)
     return entry, True
 
 
 _LATER: Final = "due_at = ?, replies_after = ?"
 
 
-def _later(on: Applying, request: SendRequest) -> tuple[int | None, int | None]:
+def _later(context: WriteContext, request: SendRequest) -> tuple[int | None, int | None]:
     """Return the values of `_LATER` for a scheduled send; for any other, None twice."""
     if request.at is None:
         return None, None
-    newest = value(on.db, "SELECT coalesce(max(ref), 0) FROM refs") if request.unless_reply else None
+    newest = value(context.db, "SELECT coalesce(max(ref), 0) FROM refs") if request.unless_reply else None
     return _milliseconds(request.at), newest
 
 
@@ -135,7 +137,7 @@ def _stored(authorship: Authorship | None) -> str | None:
 
 
 def _insert(
-    on: Applying,
+    context: WriteContext,
     key: str | None,
     principal: str,
     request: SendRequest,
@@ -150,9 +152,9 @@ def _insert(
     """A new row: it waits, or is on its way at once to the client that is named."""
     expires = _milliseconds(expires_at)
     status, secret, handed_at = (
-        (waits, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
+        (waits, None, None) if handed_to is None else (SendStatus.SENDING, secret, context.at)
     )
-    cursor = on.db.execute(
+    cursor = context.db.execute(
         """INSERT INTO outbox (idempotency_key, principal, chat, chat_id, request, status, created_at,
         expires_at, handed_at, handed_to, secret, scheduling)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -163,7 +165,7 @@ def _insert(
             chat,
             body,
             status.value,
-            on.at,
+            context.at,
             expires,
             handed_at,
             handed_to,
@@ -176,15 +178,15 @@ def _insert(
         int(cursor.lastrowid or 0),
         request,
         status,
-        read.send_time(on.at / 1000),
+        read.send_time(context.at / 1000),
         None if expires is None else read.send_time(expires / 1000),
         secret=secret,
         handed_to=handed_to,
         authorship=authorship,
     )
-    announce(on.db, replace(entry, status=waits), chat)
+    announce(context.db, replace(entry, status=waits), chat)
     if status is not waits:
-        announce(on.db, entry, chat)
+        announce(context.db, entry, chat)
     return entry
 
 
@@ -196,7 +198,7 @@ def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
 
 
 def _accept_again(
-    on: Applying,
+    context: WriteContext,
     entry: OutboxEntry,
     body: str,
     expires_at: datetime | None,
@@ -213,20 +215,20 @@ def _accept_again(
     if authorship is not None and entry.authorship is not None:
         sources = {*authorship.sources, *entry.authorship.sources}
         authorship = replace(authorship, sources=tuple(sorted(sources)))
-    tried = on.db.execute(
+    tried = context.db.execute(
         f"""UPDATE outbox SET expires_at = ?, request = ?, scheduling = coalesce(?, scheduling), {_LATER}
         WHERE id = ? AND status = 'failed' AND handed_at IS NULL""",  # noqa: S608
         (_milliseconds(expires_at), body, _stored(authorship), *later, entry.send_id),
     )
     if tried.rowcount == 0:
         if obstacle is None and waits is not SendStatus.HELD:
-            retry_album_files(on.db, entry, _milliseconds(expires_at))
+            retry_album_files(context.db, entry, _milliseconds(expires_at))
         return entry, False
     if obstacle is not None:
         raise obstacle
-    again = move(on.db, entry, waits)
+    again = move(context.db, entry, waits)
     if waits is not SendStatus.HELD:
-        replace_former(on, again)
+        replace_former(context, again)
     return again, True
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from whatsapp_mcp.archive import read, state
 from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.applying import WriteContext
 from whatsapp_mcp.archive.write.message_writer import MessageWriter, keep_raw
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter
 from whatsapp_mcp.decoding import (
@@ -29,10 +29,10 @@ from whatsapp_mcp.errors import (
 from whatsapp_mcp.models import REPLIED, AlbumContent, AlbumFileContent, OutboxEntry, SendRequest, SendStatus
 
 
-def quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
+def quarantine(context: WriteContext, send_ids: Sequence[int]) -> tuple[int, ...]:
     """Settle damaged rows (`damaged_sends`); see `Archive.quarantine`."""
     # What was queued has not gone out; about the others no more evidence can come.
-    on.db.executemany(
+    context.db.executemany(
         f"""UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
         reason = ?, message_id = NULL, secret = NULL, handed_to = NULL
         WHERE id = ? AND status IN {read.UNSETTLED_SENDS}""",  # noqa: S608
@@ -106,30 +106,30 @@ def move(
     return entry
 
 
-def withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+def withdrawn(context: WriteContext, send_id: int, reason: str) -> OutboxEntry:
     """Expired, refused or given up while it waited: it never goes out, and ends as with `failed`.
 
     Raises:
         InvalidArgument: It neither is held, scheduled nor queued (any more): it may be on its way.
     """
-    entry = read.outbox_get(on.db, send_id)
+    entry = read.outbox_get(context.db, send_id)
     if entry.status not in _WAITING:
         raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
-    return failed(on, send_id, reason)
+    return failed(context, send_id, reason)
 
 
-def failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+def failed(context: WriteContext, send_id: int, reason: str) -> OutboxEntry:
     """Refused: `failed`, for it has not gone out; `unknown` if it may have gone out an earlier time."""
-    entry = read.outbox_get(on.db, send_id)
+    entry = read.outbox_get(context.db, send_id)
     if entry.reason is None or entry.status is SendStatus.UNKNOWN:
-        return move(on.db, entry, SendStatus.FAILED, reason)
+        return move(context.db, entry, SendStatus.FAILED, reason)
     if entry.status is SendStatus.QUEUED:
-        sending(on, send_id)
-    return unknown(on, send_id, f"{entry.reason} {reason}", traceable=False)
+        sending(context, send_id)
+    return unknown(context, send_id, f"{entry.reason} {reason}", traceable=False)
 
 
 def queued(
-    on: Applying, send_id: int, reason: str | None = None, *, handed_to: str | None = None
+    context: WriteContext, send_id: int, reason: str | None = None, *, handed_to: str | None = None
 ) -> OutboxEntry:
     """Put a send back to `queued`: it has not gone out, or a second time would change nothing.
 
@@ -140,11 +140,11 @@ def queued(
     Raises:
         InvalidArgument: It is settled, or was handed over again.
     """
-    return move(on.db, read.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
+    return move(context.db, read.outbox_get(context.db, send_id), SendStatus.QUEUED, reason, handed_to)
 
 
 def sending(
-    on: Applying, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
+    context: WriteContext, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
 ) -> OutboxEntry:
     """`queued` becomes `sending`: about to be handed over; `failed` if it was not to go out after a reply.
 
@@ -155,15 +155,15 @@ def sending(
     Raises:
         InvalidArgument: It is in another state.
     """
-    entry = read.outbox_get(on.db, send_id)
-    if entry.reason is None and entry.request.unless_reply and read.is_replied(on.db, send_id):
-        return move(on.db, entry, SendStatus.FAILED, REPLIED)
-    handed: dict[str, Any] = {"handed_at": on.at, "handed_to": handed_to, "secret": secret}
-    return move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
+    entry = read.outbox_get(context.db, send_id)
+    if entry.reason is None and entry.request.unless_reply and read.is_replied(context.db, send_id):
+        return move(context.db, entry, SendStatus.FAILED, REPLIED)
+    handed: dict[str, Any] = {"handed_at": context.at, "handed_to": handed_to, "secret": secret}
+    return move(context.db, entry, SendStatus.SENDING, entry.reason, **handed)
 
 
 def unknown(
-    on: Applying,
+    context: WriteContext,
     send_id: int,
     reason: str,
     *,
@@ -184,10 +184,16 @@ def unknown(
     found = {} if message_id is None else {"message_id": message_id}
     gone = {} if traceable else {"handed_to": None, "secret": None}
     entry = move(
-        on.db, read.outbox_get(on.db, send_id), SendStatus.UNKNOWN, reason, handed_to, **found, **gone
+        context.db,
+        read.outbox_get(context.db, send_id),
+        SendStatus.UNKNOWN,
+        reason,
+        handed_to,
+        **found,
+        **gone,
     )
-    if message_id is not None and _is_named(on.db, send_id):
-        return _settle(on.db, send_id, message_id)
+    if message_id is not None and _is_named(context.db, send_id):
+        return _settle(context.db, send_id, message_id)
     return entry
 
 
@@ -207,7 +213,7 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
 
 
 def sent(
-    on: Applying,
+    context: WriteContext,
     send_id: int,
     message_id: str,
     timestamp: datetime,
@@ -217,15 +223,15 @@ def sent(
     """WhatsApp took it; the own message is stored with it. See `Archive.sent`.
 
     Args:
-        on: The operation.
+        context: The operation.
         send_id: Which.
         message_id: WhatsApp's id.
         timestamp: WhatsApp's time.
         updates: What the message says that was sent; None: as it was asked for.
     """
-    entry, messages = _sent(on.db, send_id, message_id, int(timestamp.timestamp()), updates)
+    entry, messages = _sent(context.db, send_id, message_id, int(timestamp.timestamp()), updates)
     if messages is not None:
-        keep_raw(on, messages)
+        keep_raw(context, messages)
     return entry
 
 
