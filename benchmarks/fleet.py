@@ -28,7 +28,7 @@ from tests.fleet.keys.taken import TakenAccount, leaders_url
 from tests.fleet.leading import LedAccount, led
 from tests.fleet.postgres import SynchronousPair, synchronous_pair
 from whatsapp_fleet.cli import CLIENT
-from whatsapp_mcp.device.leader import leading
+from whatsapp_mcp.device.leader import lead_account
 from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import CurrentSettings, Settings
@@ -172,7 +172,7 @@ async def on_files(home: Path, program: tuple[str, ...]) -> AsyncIterator[LedAcc
     settings = Settings(home=home)
     folder = settings.account_folder()
     folder.create()
-    async with leading(folder, CurrentSettings(settings), program=program) as it:
+    async with lead_account(folder, CurrentSettings(settings), program=program) as it:
         yield LedAccount(it, 0, home)
 
 

@@ -33,7 +33,7 @@ from benchmarks.injections.watch import Watch
 from benchmarks.injections.world import configure, world
 from benchmarks.verdicts import Verdict, amount, judged, timed
 from whatsapp_mcp.models import Caller, ChatKind
-from whatsapp_mcp.policy import Act, Audience, ChatFacts, Effect, Policy, Situation, decide
+from whatsapp_mcp.policy import Act, Audience, CallerState, ChatFacts, Effect, Policy, decide
 from whatsapp_mcp.settings import ChatRule, PolicySettings
 
 BITES: Final = 0.95
@@ -172,7 +172,7 @@ def decision_time() -> bool:
     policy = Policy(PolicySettings(mode="standard", chats=tuple(rules)))
     chat = ChatFacts("15550001111@s.whatsapp.net", ChatKind.DIRECT, "+15550001111", is_known=True)
     act = Act("send_message", Effect.ACT, Audience.CHAT, (chat,))
-    situation = Situation(Caller("stdio:benchmark"), tainted=True)
+    situation = CallerState(Caller("stdio:benchmark"), tainted=True)
     times: list[float] = []
     for _ in range(200):
         began = time.perf_counter()

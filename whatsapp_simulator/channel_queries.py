@@ -10,21 +10,21 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_simulator.account import Client
 from whatsapp_simulator.binary import Node, Value
-from whatsapp_simulator.channels import Channel, Post
+from whatsapp_simulator.channels import Post, SimulatedChannel
 from whatsapp_simulator.envelope import stanza_type
 from whatsapp_simulator.queries import QueryError, Table
 
 _LIVE_SECONDS = 300
 
 
-def _by_jid(client: Client, jid: Jid | None) -> Channel:
+def _by_jid(client: Client, jid: Jid | None) -> SimulatedChannel:
     channel = client.network.channels.get(jid) if jid else None
     if channel is None:
         raise QueryError(404, "item-not-found")
     return channel
 
 
-def _named(client: Client, variables: dict[str, Any]) -> Channel:
+def _named(client: Client, variables: dict[str, Any]) -> SimulatedChannel:
     return _by_jid(client, Jid.parse(variables["newsletter_id"]))
 
 

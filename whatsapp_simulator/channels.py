@@ -29,7 +29,7 @@ class Post:
     reactions: dict[Jid, str] = field(default_factory=dict[Jid, str])
 
 
-class Channel:
+class SimulatedChannel:
     """A channel.
 
     Attributes:

@@ -32,7 +32,7 @@ class Connection:
         self._drained = anyio.Event()
         self._scope = anyio.CancelScope()
         self._numbers = itertools.count(1)
-        self._answers: dict[str, _Answer] = {}
+        self._answers: dict[str, _PendingReply] = {}
         self.client_static = stream.client_static
         self.client_payload: Any = stream.client_payload
 
@@ -69,7 +69,7 @@ class Connection:
             TimeoutError: It did not answer.
         """
         number = f"q{next(self._numbers)}"
-        answer = self._answers[number] = _Answer()
+        answer = self._answers[number] = _PendingReply()
         self.send(Node("iq", {"from": SERVER, "id": number, "type": "set", **attrs}, content))
         try:
             with anyio.fail_after(_QUERY_SECONDS):
@@ -135,7 +135,7 @@ class Connection:
             return
 
 
-class _Answer:
+class _PendingReply:
     def __init__(self) -> None:
         self.arrived = anyio.Event()
         self.node: Node | None = None

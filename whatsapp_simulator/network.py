@@ -10,7 +10,7 @@ from typing import Literal
 
 from whatsapp_mcp.jid import BROADCAST_SERVER, Jid
 from whatsapp_simulator.audience import StatusFeed
-from whatsapp_simulator.channels import Channel
+from whatsapp_simulator.channels import SimulatedChannel
 from whatsapp_simulator.companion import CodeRequest, Registration
 from whatsapp_simulator.faults import Faults
 from whatsapp_simulator.groups import Group
@@ -37,7 +37,7 @@ class Network(Simulation):
         self.users: dict[Jid, User] = {}
         self.accounts: list[User] = []
         self.groups: dict[Jid, Group] = {}
-        self.channels: dict[Jid, Channel] = {}
+        self.channels: dict[Jid, SimulatedChannel] = {}
         self.registrations: dict[str, Registration] = {}
         self.code_requests: dict[Jid, CodeRequest] = {}
         self.media = MediaHosts(self)
@@ -125,9 +125,9 @@ class Network(Simulation):
         community.become_community(self.create_group(name, founder, everybody, addressing))
         return community
 
-    def create_channel(self, name: str, description: str = "") -> Channel:
+    def create_channel(self, name: str, description: str = "") -> SimulatedChannel:
         """Create a channel without followers."""
         source = self.random(f"channel {len(self.channels)} {name}")
-        channel = Channel(self, source, self.users, name, description)
+        channel = SimulatedChannel(self, source, self.users, name, description)
         self.channels[channel.jid] = channel
         return channel

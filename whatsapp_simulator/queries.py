@@ -45,7 +45,7 @@ def nothing(client: Client, iq: Node) -> Sequence[Node]:
     return ()
 
 
-def _rest(client: Client, iq: Node) -> Sequence[Node]:
+def _set_passive(client: Client, iq: Node) -> Sequence[Node]:
     """Stop delivering to a companion until it is active again."""
     del iq
     client.companion.active = False
@@ -91,7 +91,7 @@ TABLE: Table = {
     ("tos", "set", "notice"): nothing,
     ("bot", "get", "bot"): _bots,
     ("passive", "set", "active"): nothing,
-    ("passive", "set", "passive"): _rest,
+    ("passive", "set", "passive"): _set_passive,
     ("w:p", "get", ""): nothing,
     ("w:p", "get", "ping"): nothing,
     ("w:m", "set", "media_conn"): _media_conn,

@@ -13,7 +13,7 @@ import anyio.abc
 from whatsapp_simulator import launcher, login, media, pairing
 from whatsapp_simulator.anomaly import Anomaly
 from whatsapp_simulator.certificates import Authority
-from whatsapp_simulator.channels import Channel
+from whatsapp_simulator.channels import SimulatedChannel
 from whatsapp_simulator.connection import Connection
 from whatsapp_simulator.fault_injection import FaultInjection
 from whatsapp_simulator.faults import Faults
@@ -122,7 +122,7 @@ class WhatsApp(FaultInjection):
         """Create a community of the first account and `members`, with its announcement group."""
         return self.network.create_community(name, founder or self.me, [self.me, *members])
 
-    def channel(self, name: str, description: str = "") -> Channel:
+    def channel(self, name: str, description: str = "") -> SimulatedChannel:
         """Create a channel (newsletter) without followers."""
         return self.network.create_channel(name, description)
 

@@ -19,7 +19,7 @@ from tests.media.footage import written
 from tests.media.speech_samples import VOICE_NOTE
 from whatsapp_mcp.protobufs import E2E, Common
 from whatsapp_simulator import WhatsApp, kinds
-from whatsapp_simulator.channels import Channel
+from whatsapp_simulator.channels import SimulatedChannel
 from whatsapp_simulator.groups import Group
 from whatsapp_simulator.people import Person
 from whatsapp_simulator.user import User
@@ -46,7 +46,7 @@ class Scene:
     attacker: Person
     known: User
     group: Group | None = None
-    channel: Channel | None = None
+    channel: SimulatedChannel | None = None
     dictation: Dictation | None = None
 
     async def says(self, message: str | E2E.Message) -> str:

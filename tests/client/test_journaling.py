@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.client import journaling
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.client.journaling import JournalWriter
+from whatsapp_mcp.client.journaling import EventJournaling
 from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
 from whatsapp_mcp.storage import EVENT_BYTES, TOO_LARGE
 
@@ -41,8 +41,8 @@ class Heard:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.slept: list[float] = []
 
-    def intake(self, journal: Journal, sleep: Callable[[float], None] | None = None) -> JournalWriter:
-        return JournalWriter(
+    def intake(self, journal: Journal, sleep: Callable[[float], None] | None = None) -> EventJournaling:
+        return EventJournaling(
             journal,
             3,
             lambda seq, code, payload: self.announced.append((seq, code, payload)),
@@ -115,13 +115,13 @@ def test_a_journal_that_leaves_an_append_unanswered_is_told_once_and_again_when_
     thread.start()
     assert reached.wait(30)
     for now in (100.0 + journaling.UNANSWERED / 2, 100.0 + journaling.UNANSWERED, 110.0):
-        intake.look()
+        intake.check_stuck()
         assert len(heard.told) == (now > 100.5)
     assert heard.told == [(STUCK, {"error": "the database does not answer", "damaged": False})]
     answered.set()
     thread.join(30)
     now = 200.0
-    intake.look()
+    intake.check_stuck()
     assert [method for method, _ in heard.told] == [STUCK, UNSTUCK]
     assert heard.announced == [(1, 17, b"event")]
 

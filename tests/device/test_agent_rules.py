@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.tables import for_each
 from whatsapp_mcp.device.agent import command, rules
-from whatsapp_mcp.device.agent.runs import PART, Answer, answer_in, parts_of
+from whatsapp_mcp.device.agent.runs import PART, AgentAnswer, answer_in, parts_of
 from whatsapp_mcp.models import Caller, HandOn, HandOnState
 from whatsapp_mcp.settings import AgentLimits, AgentSettings
 
@@ -99,8 +99,8 @@ def test_colours_of_a_terminal_are_no_part_of_an_answer() -> None:
 
 
 def test_json_has_the_answer_and_what_it_cost() -> None:
-    assert answer_in('{"result": "yes", "total_cost_usd": 0.25}', "json") == Answer("yes", 0.25)
-    assert answer_in('{"text": "yes"}', "json") == Answer("yes", 0.0)
+    assert answer_in('{"result": "yes", "total_cost_usd": 0.25}', "json") == AgentAnswer("yes", 0.25)
+    assert answer_in('{"text": "yes"}', "json") == AgentAnswer("yes", 0.0)
     for bad in ("yes", "[]", '{"total_cost_usd": 1}', '{"result": 1}'):
         with pytest.raises(ValueError, match=r"no |Expecting"):
             answer_in(bad, "json")
@@ -118,7 +118,7 @@ def test_json_that_is_nested_too_deeply_is_no_answer() -> None:
 
 
 def test_half_a_character_is_replaced() -> None:
-    assert answer_in(r'{"result": "a\ud800b"}', "json") == Answer("a?b")
+    assert answer_in(r'{"result": "a\ud800b"}', "json") == AgentAnswer("a?b")
 
 
 def running(code: str, **more: object) -> AgentSettings:

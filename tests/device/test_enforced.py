@@ -16,7 +16,7 @@ from tests.tables import for_each
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate
-from whatsapp_mcp.device.guard.bookkeeping import Begin
+from whatsapp_mcp.device.guard.bookkeeping import AuditBegin
 from whatsapp_mcp.device.operations import Invocation, Operation, contacts, nothing, operation_of, sends
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.device.status import Status
@@ -74,7 +74,7 @@ class Unwritten:
     refused = check
 
     @asynccontextmanager
-    async def act(self, *args: object) -> AsyncIterator[Begin]:
+    async def act(self, *args: object) -> AsyncIterator[AuditBegin]:
         yield nothing
 
 

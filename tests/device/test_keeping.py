@@ -45,7 +45,7 @@ async def test_a_file_that_has_just_come_does_not_wait_for_the_gap(world: World)
         world.add(ref)
     async with keeping(world) as keeper:
         world.add(50, age=1)
-        keeper.look()
+        keeper.wake()
         await world.clock.advance(1)
         assert world.fetched[1:] == [50]
 
@@ -75,7 +75,7 @@ async def test_whatsapp_is_left_alone_ever_longer_while_it_asks_for_fewer_reques
         world.answers[ref] = RateLimited("WhatsApp is overloaded.")
     async with keeping(world) as keeper:
         for _ in range(24 * 60):
-            keeper.look()
+            keeper.wake()
             await world.clock.advance(LOOK)
     gaps = [later - earlier for earlier, later in pairwise(world.fetched_at)]
     pauses = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**count) for count in range(len(gaps))]
@@ -106,7 +106,7 @@ async def test_nothing_is_fetched_while_the_connection_is_down(world: World) -> 
         await world.clock.advance(HOUR)
         assert world.fetched == []
         world.online = True
-        keeper.look()
+        keeper.wake()
         await world.clock.advance(2)
         assert world.fetched == [1]
 
@@ -184,7 +184,7 @@ async def test_the_oldest_kept_files_are_dropped_to_make_room_for_newer_ones(wor
         await world.clock.advance(HOUR)
         assert set(world.kept) == {1, 2, 3}
         world.add(4, age=1, size=2 * MEGABYTE)
-        keeper.look()
+        keeper.wake()
         await world.clock.advance(2)
         assert (set(world.kept), world.dropped) == ({3, 4}, [1, 2])
 
@@ -204,7 +204,7 @@ async def test_a_file_larger_than_the_quota_drops_nothing_and_stops_no_other(wor
     async with keeping(world) as keeper:
         world.add(2, age=HOUR, size=4 * MEGABYTE)
         world.add(3, age=3 * HOUR)
-        keeper.look()
+        keeper.wake()
         await world.clock.advance(HOUR)
         assert (set(world.kept), world.dropped) == ({1, 3}, [])
 
@@ -218,6 +218,6 @@ async def test_without_anything_to_do_the_archive_is_asked_once_a_minute(world: 
 async def test_a_flood_of_messages_asks_the_archive_once_a_second(world: World) -> None:
     async with keeping(world) as keeper:
         for _ in range(1000):
-            keeper.look()
+            keeper.wake()
             await world.clock.advance(0.01)
         assert world.looks <= 13

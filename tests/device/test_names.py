@@ -109,7 +109,7 @@ async def test_after_a_login_groups_and_contacts_get_their_names() -> None:
     subject = names(recorder, clock)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(subject.run)
-        subject.poke()
+        subject.wake()
         with anyio.fail_after(30):
             await recorder.round_done.wait()
         tasks.cancel_scope.cancel()
@@ -126,7 +126,7 @@ async def test_channels_get_their_names_and_keep_nobody_elses_back(refused: bool
     subject = names(recorder, clock)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(subject.run)
-        subject.poke()
+        subject.wake()
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     assert recorder.channels == ({} if refused else {"1204@newsletter": "Harbour news"})
@@ -151,7 +151,7 @@ async def test_nobody_is_asked_while_the_link_is_down_but_soon_after() -> None:
     subject = names(recorder, clock, online=lambda: is_up)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(subject.run)
-        subject.poke()
+        subject.wake()
         await anyio.wait_all_tasks_blocked()
         assert recorder.rounds == 0
         is_up = True
@@ -167,7 +167,7 @@ async def test_a_failed_question_is_asked_again_soon() -> None:
     subject = names(recorder, clock)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(subject.run)
-        subject.poke()
+        subject.wake()
         await anyio.wait_all_tasks_blocked()
         recorder.fails = False
         await clock.advance(60)
@@ -183,7 +183,7 @@ async def test_the_address_book_that_a_phone_hands_over_after_linking_is_soon_kn
     soon: list[ContactUpdate] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(subject.run)
-        subject.poke()
+        subject.wake()
         await anyio.wait_all_tasks_blocked()
         recorder.contacts.clear()
         await clock.advance(10)

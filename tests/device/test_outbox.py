@@ -121,7 +121,7 @@ async def test_an_unanswered_send_is_unknown_and_not_repeated(folder: AccountFol
         it.wire.raises = None
         with pytest.raises(SendUnknown):
             await it.outbox.submit(text("hello"))
-        it.outbox.poke()
+        it.outbox.wake()
         await it.clock.jump(3600)
         assert it.wire.handed_over == []
         assert (await it.outbox.submit(text("something else"))).status is SendStatus.SENT
@@ -135,7 +135,7 @@ async def test_what_ended_with_its_client_before_it_was_out_is_sent_by_the_next(
         await it.wire.begun.wait()
         await it.until(1, SendStatus.UNKNOWN)
         it.wire.renew()
-        it.outbox.poke()
+        it.outbox.wake()
         await it.until(1, SendStatus.SENT)
         assert it.wire.handed_over == [ANN]
 
@@ -162,7 +162,7 @@ async def test_what_has_an_id_and_was_not_encrypted_when_its_client_ended_is_sen
         result = await it.outbox.submit(text("hello", chat, wait=0))
         await it.until_named(result.send_id, "3EB0HELLO")
         it.wire.renew()
-        it.outbox.poke()
+        it.outbox.wake()
         await it.until(result.send_id, SendStatus.SENT)
         assert it.wire.handed_over == [chat]
 
@@ -209,7 +209,7 @@ async def test_a_send_that_is_settled_while_it_is_looked_for_stays_settled(
 
         monkeypatch.setattr(it.archive, "outbox_unsettled", unsettled)
         it.wire.renew()
-        it.outbox.poke()
+        it.outbox.wake()
         assert (await it.outbox.submit(text("next"))).status is SendStatus.SENT
         assert await it.status(send_id) is SendStatus.SENT
 
@@ -218,7 +218,7 @@ async def test_what_is_not_noted_may_still_go_out_while_its_client_lives(folder:
     async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
         result = await it.outbox.submit(text("hello"))
         it.wire.raises = None
-        it.outbox.poke()
+        it.outbox.wake()
         await it.clock.jump(LAST_ANSWER)
         assert await it.status(result.send_id) is SendStatus.UNKNOWN
         assert it.wire.handed_over == []
@@ -234,7 +234,7 @@ async def test_a_later_send_waits_until_it_is_known_what_became_of_the_one_befor
         it.wire.renew()
         two = await it.outbox.submit(text("two", wait=0))
         it.wire.online = True
-        it.outbox.poke()
+        it.outbox.wake()
         await it.until(two.send_id, SendStatus.SENT)
         ids = [(await it.archive.outbox_get(send.send_id)).message_id for send in (one, two)]
         assert ids == ["3EB0000000000001", "3EB0000000000002"]
@@ -282,7 +282,7 @@ async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFold
         result = await it.outbox.submit(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.renew()
-        it.outbox.poke()
+        it.outbox.wake()
         await it.until(result.send_id, SendStatus.SENT)
         assert it.wire.handed_over == [ANN, ANN]
 
@@ -299,7 +299,7 @@ async def change_that_may_have_been_made(folder: AccountFolder) -> AsyncIterator
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.renew()
         it.wire.raises = NotConnected("Not yet.")
-        it.outbox.poke()
+        it.outbox.wake()
         await it.until(result.send_id, SendStatus.QUEUED)
         yield it, result.send_id
 
@@ -361,7 +361,7 @@ async def test_a_change_is_not_made_again_once_another_companion_is_linked(folde
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.registration += 1
         it.wire.renew()
-        it.outbox.poke()
+        it.outbox.wake()
         assert (await it.outbox.submit(text("next"))).status is SendStatus.SENT
         assert await it.status(result.send_id) is SendStatus.UNKNOWN
 
@@ -393,7 +393,7 @@ async def test_a_change_that_ends_every_client_is_given_up_and_told_truly(
         with anyio.fail_after(30):
             while "each time" not in ((await it.archive.outbox_get(result.send_id)).reason or ""):
                 it.wire.generation += 1
-                it.outbox.poke()
+                it.outbox.wake()
                 await anyio.sleep(0.005)
         assert await it.status(result.send_id) is (SendStatus.UNKNOWN if encrypts else SendStatus.FAILED)
 
@@ -440,7 +440,7 @@ async def test_a_send_that_ends_every_client_is_given_up(folder: AccountFolder) 
         with anyio.fail_after(30):
             while await it.status(result.send_id) is not SendStatus.FAILED:
                 it.wire.generation += 1
-                it.outbox.poke()
+                it.outbox.wake()
                 await anyio.sleep(0.005)
         assert "each time" in ((await it.archive.outbox_get(result.send_id)).reason or "")
 
@@ -462,7 +462,7 @@ async def test_what_was_not_handed_over_waits_for_the_link_and_keeps_its_order(
         sends = [await it.outbox.submit(text(f"{number}", wait=0)) for number in range(5)]
         assert {send.status for send in sends} == {SendStatus.QUEUED}
         it.wire.online = True
-        it.outbox.poke()
+        it.outbox.wake()
         for send in sends:
             await it.until(send.send_id, SendStatus.SENT)
         ids = [(await it.archive.outbox_get(send.send_id)).message_id for send in sends]
@@ -612,7 +612,7 @@ async def test_a_queued_send_expires_with_a_reason(folder: AccountFolder) -> Non
         await it.until(result.send_id, SendStatus.FAILED)
         assert "expired" in ((await it.archive.outbox_get(result.send_id)).reason or "")
         it.wire.online = True
-        it.outbox.poke()
+        it.outbox.wake()
         await it.clock.jump(60)
         assert it.wire.handed_over == []
 
@@ -624,7 +624,7 @@ async def test_what_is_queued_when_the_phone_is_unlinked_never_goes_out_from_the
         queued = await it.outbox.submit(text("hello", wait=0))
         assert queued.status is SendStatus.QUEUED
         it.wire.linked = False
-        it.outbox.poke()
+        it.outbox.wake()
         await it.until(queued.send_id, SendStatus.FAILED)
         assert "unlinked" in ((await it.archive.outbox_get(queued.send_id)).reason or "")
         it.wire.linked = it.wire.online = True
@@ -650,7 +650,7 @@ async def test_what_a_dead_host_was_sending_is_sent_by_the_next_if_it_was_not_ou
     async with rig(folder, Wire(generation=2, online=False)) as second:
         await second.until(entry.send_id, SendStatus.UNKNOWN)
         second.wire.online = True
-        second.outbox.poke()
+        second.outbox.wake()
         await second.until(entry.send_id, SendStatus.SENT)
         assert second.wire.handed_over == [ANN]
 
@@ -699,7 +699,7 @@ async def test_a_caller_that_gives_up_before_the_hand_over_withdraws_the_send(fo
         await given_up(it)
         await it.until(1, SendStatus.FAILED)
         it.wire.online = True
-        it.outbox.poke()
+        it.outbox.wake()
         await it.clock.jump(60)
         assert it.wire.handed_over == []
 
@@ -717,7 +717,7 @@ async def test_a_caller_whose_process_ends_does_not_withdraw_the_send(folder: Ac
     async with rig(folder, Wire(online=False)) as it:
         await given_up(it, has_ended=True)
         it.wire.online = True
-        it.outbox.poke()
+        it.outbox.wake()
         await it.until(1, SendStatus.SENT)
 
 

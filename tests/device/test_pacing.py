@@ -42,7 +42,7 @@ def test_a_send_to_another_chat_waits_and_each_after_it_for_that_one(tmp_path: P
 def test_what_a_person_has_just_decided_about_goes_at_once(tmp_path: Path) -> None:
     made = pacer(tmp_path)
     made.take("ann", NOW)
-    made.excuse("bob")
+    made.skip_pause("bob")
     assert [made.take(chat, NOW) for chat in ("bob", "ann", "bob")] == [0, 2, 4]
 
 

@@ -306,7 +306,7 @@ async def test_without_anything_to_do_the_archive_is_asked_once_a_minute(world: 
 async def test_a_flood_of_messages_asks_the_archive_once_a_second(world: World) -> None:
     async with reading(world) as loop:
         for _ in range(1000):
-            loop.look()
+            loop.wake()
             await world.clock.advance(0.01)
         assert world.looks <= 13
 
@@ -315,16 +315,16 @@ async def test_files_that_nobody_asked_for_wait_while_messages_come_but_not_for_
     world.add(1, here=True)
     world.add(2, age=2 * HOUR, here=True)
     async with reading(world) as loop:
-        loop.look()
+        loop.wake()
         for _ in range(int(UNREST / CALM) - 2):
             await world.clock.advance(CALM / 2)
-            loop.look()
+            loop.wake()
             await world.clock.advance(CALM / 2 - 0.01)
         assert world.read == []
         await loop.read(2)
         assert world.read == [2]
         for _ in range(2 * int(UNREST / CALM) + 4):
-            loop.look()
+            loop.wake()
             await world.clock.advance(CALM / 2)
         await until(lambda: 1 in world.readings)
 
@@ -337,7 +337,7 @@ async def test_a_reading_that_nobody_asked_for_stands_still_while_messages_come(
         await act()
         assert not world.is_paused
         for _ in range(5):
-            loop.look()
+            loop.wake()
             await world.clock.advance(CALM - 0.01)
             assert world.is_paused
         await world.clock.advance(0.02)
@@ -353,7 +353,7 @@ async def test_a_reading_stands_still_for_so_long_at_most(world: World) -> None:
     async with reading(world) as loop:
         await until(lambda: world.read == [1])
         for _ in range(3 * int(UNREST / CALM)):
-            loop.look()
+            loop.wake()
             await world.clock.advance(CALM / 2)
             stood += CALM / 2 if world.is_paused else 0
     assert stood == pytest.approx(UNREST, abs=CALM)
@@ -364,13 +364,13 @@ async def test_a_reading_that_somebody_asked_for_goes_on_while_messages_come(wor
     world.blocked[1] = anyio.Event()
     async with reading(world) as loop, anyio.create_task_group() as tasks:
         await until(lambda: world.read == [1])
-        loop.look()
+        loop.wake()
         await act()
         assert world.is_paused
         tasks.start_soon(loop.read, 1)
         await act()
         assert not world.is_paused
-        loop.look()
+        loop.wake()
         await act()
         assert not world.is_paused
         world.blocked[1].set()

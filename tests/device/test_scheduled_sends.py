@@ -451,7 +451,7 @@ async def test_one_that_cannot_be_decided_about_keeps_no_other_back(
     async with leading(folder, policy=STANDARD) as later:
         first = await scheduled(later, later.later("a"))
         second = await scheduled(later, later.later("b"))
-        digest = later.gate.sends.digest
+        digest = later.gate.sends.content_hash
 
         async def failing(request: SendRequest) -> str:
             if request.content == TextContent("a"):

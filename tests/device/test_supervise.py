@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.device.supervise import backoff, beside, contained, supervised
+from whatsapp_mcp.device.supervise import backoff, contained, run_during, supervised
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.storage import Fenced, LeadershipOver, Rewound, Unavailable
 
@@ -79,7 +79,7 @@ async def test_two_things_run_side_by_side() -> None:
         return 3
 
     with anyio.fail_after(30):
-        assert await beside(ready.wait, work) == 3
+        assert await run_during(ready.wait, work) == 3
 
 
 async def test_what_one_of_two_raises_comes_as_it_is_and_ends_the_other() -> None:
@@ -88,6 +88,6 @@ async def test_what_one_of_two_raises_comes_as_it_is_and_ends_the_other() -> Non
 
     with anyio.fail_after(30):
         with pytest.raises(Busy):
-            await beside(fail, anyio.sleep_forever)
+            await run_during(fail, anyio.sleep_forever)
         with pytest.raises(Busy):
-            await beside(anyio.sleep_forever, fail)
+            await run_during(anyio.sleep_forever, fail)

@@ -62,7 +62,7 @@ async def looking(world: World) -> AsyncIterator[Unnamed]:
 async def test_a_round_asks_for_few_and_the_next_ones_for_the_rest() -> None:
     world = World(*GROUPS)
     async with looking(world) as unnamed:
-        unnamed.look()
+        unnamed.wake()
         await anyio.wait_all_tasks_blocked()
         assert world.asked == GROUPS[:AT_ONCE]
         await world.clock.advance(3 * PAUSE)
@@ -73,11 +73,11 @@ async def test_what_whatsapp_does_not_tell_is_asked_again_only_after_an_hour() -
     world = World(GROUPS[0])
     async with looking(world) as unnamed:
         for _ in range(3):
-            unnamed.look()
+            unnamed.wake()
             await world.clock.advance(PAUSE)
         assert world.asked == GROUPS[:1]
         await world.clock.advance(AGAIN)
-        unnamed.look()
+        unnamed.wake()
         await world.clock.advance(PAUSE)
     assert world.asked == [GROUPS[0]] * 2
 
@@ -85,7 +85,7 @@ async def test_what_whatsapp_does_not_tell_is_asked_again_only_after_an_hour() -
 async def test_people_are_looked_up_together() -> None:
     world = World(PERSON, "15550002222@s.whatsapp.net")
     async with looking(world) as unnamed:
-        unnamed.look()
+        unnamed.wake()
         await world.clock.advance(PAUSE)
     assert world.rounds_of_people == 1
 
@@ -94,11 +94,11 @@ async def test_nobody_is_asked_while_the_connection_is_down() -> None:
     world = World(*GROUPS[1:3])
     world.online = False
     async with looking(world) as unnamed:
-        unnamed.look()
+        unnamed.wake()
         await world.clock.advance(PAUSE)
         assert world.asked == []
         world.online = True
-        unnamed.look()
+        unnamed.wake()
         await world.clock.advance(PAUSE)
     assert world.asked == GROUPS[1:3]
 

@@ -16,7 +16,7 @@ from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import open_archive, recording
 from whatsapp_mcp.device.agent import command
-from whatsapp_mcp.device.agent.runs import Answer, answer_in
+from whatsapp_mcp.device.agent.runs import AgentAnswer, answer_in
 from whatsapp_mcp.device.agent.words import words_of
 from whatsapp_mcp.models import SYSTEM, FileReading, HandOn, HandOnState, Passage, ReadingKind
 from whatsapp_mcp.protobufs import E2E
@@ -59,7 +59,7 @@ async def test_each_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.
     ended = await command.run(agent, given, command.environment_of(agent, SYSTEM), tmp_path)
     assert ended.output is not None, ended.reason
     cost = 0.5 if agent.output == "json" else 0.0
-    assert answer_in(ended.output.strip(), agent.output) == Answer("You said: hi", cost)
+    assert answer_in(ended.output.strip(), agent.output) == AgentAnswer("You said: hi", cost)
 
 
 def keys(value: Any) -> Any:

@@ -15,7 +15,7 @@ import pytest
 
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.app_state import AppState
-from whatsapp_simulator.channels import Channel
+from whatsapp_simulator.channels import SimulatedChannel
 from whatsapp_simulator.control import Control
 from whatsapp_simulator.fault_injection import FaultInjection
 from whatsapp_simulator.groups import Group
@@ -46,7 +46,7 @@ def test_everything_that_a_person_can_do_is_on_the_page() -> None:
         ("boat", Group),
         ("wa.me.history", History),
         ("wa.me.app_state", AppState),
-        ("news", Channel),
+        ("news", SimulatedChannel),
     ],
 )
 def test_what_the_page_calls_exists(word: str, kind: type) -> None:

@@ -14,7 +14,7 @@ import anyio.to_thread
 from tests.fleet.keys.taken import TakenAccount
 from whatsapp_fleet.node.storage import opened_storage
 from whatsapp_fleet.settings import FleetSettings
-from whatsapp_mcp.device.leader import LeaderLease, Led, leading
+from whatsapp_mcp.device.leader import LeaderAccount, LeaderLease, lead_account
 from whatsapp_mcp.device.operations import Device, control
 from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import CurrentSettings
@@ -40,7 +40,7 @@ class LedAccount:
         home: The home of its machine.
     """
 
-    led: Led
+    led: LeaderAccount
     epoch: int
     home: Path
 
@@ -95,7 +95,7 @@ async def led(
         until: When the lease ends.
         returns_after: Seconds after which a replaced client is started again.
         own: The text of the account's own settings.
-        more: For `leading`.
+        more: For `lead_account`.
     """
     login = await anyio.to_thread.run_sync(account.take_over)
     epoch = account.epoch()
@@ -105,6 +105,6 @@ async def led(
     lease = LeaderLease(until, returns_after)
     async with (
         opened_storage(account.database, account.account, login, epoch, lease) as storage,
-        leading(folder, CurrentSettings(settings, account.account, own), storage, **more) as it,
+        lead_account(folder, CurrentSettings(settings, account.account, own), storage, **more) as it,
     ):
         yield LedAccount(it, epoch, home)

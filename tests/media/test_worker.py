@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.media.workers import PROBING, kept
 from whatsapp_mcp.errors import Busy, InvalidArgument, TooLong, Unsupported
 from whatsapp_mcp.media import worker as worker_module
-from whatsapp_mcp.media.child import Channel, ServedFile
+from whatsapp_mcp.media.child import ServedFile, ServerPipes
 from whatsapp_mcp.media.frames import frame
 from whatsapp_mcp.media.worker import Limits, Worker
 from whatsapp_mcp.processes import child_process
@@ -285,7 +285,7 @@ async def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
     st.lists(st.tuples(st.integers(-400, 400), st.integers(0, 2), st.integers(-1, 50)), max_size=8),
 )
 def test_a_served_file_reads_as_the_file_itself(content: bytes, steps: list[tuple[int, int, int]]) -> None:
-    class Loopback(Channel):
+    class Loopback(ServerPipes):
         def send(self, header: dict[str, list[int]], body: bytes = b"") -> None:
             offset, size = header["read"]
             self._incoming = io.BytesIO(frame({}, content[offset : offset + size]))

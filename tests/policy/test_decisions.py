@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.tables import for_each
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import PERSON, SYSTEM, UNKNOWN, Caller, ChatKind
-from whatsapp_mcp.policy import Act, Audience, ChatFacts, Effect, Policy, Situation, decide, require
+from whatsapp_mcp.policy import Act, Audience, CallerState, ChatFacts, Effect, Policy, decide, require
 from whatsapp_mcp.settings import ChatRule, PolicySettings
 
 AGENT = Caller("stdio:agent", "agent", "send_message")
@@ -34,7 +34,7 @@ def verdict(
     act: Act, mode: str = "standard", *, tainted: bool = False, caller: Caller = AGENT, rules: Any = None
 ) -> str:
     settings = PolicySettings.model_validate({"mode": mode, **(rules or {})})
-    return decide(Policy(settings), act, Situation(caller, tainted)).verdict
+    return decide(Policy(settings), act, CallerState(caller, tainted)).verdict
 
 
 CALM = [send(ANN), send(OWN), send(FRIENDS), send(MY_TOWN)]
@@ -137,7 +137,7 @@ def test_a_tool_that_is_switched_off_is_refused_to_agents() -> None:
 
 def test_a_refusal_names_the_rule_and_who_can_change_it() -> None:
     with pytest.raises(Denied, match=r"read-only.*send.*config\.toml"):
-        require(Policy.in_mode("read_only"), send(ANN), Situation(AGENT))
+        require(Policy.in_mode("read_only"), send(ANN), CallerState(AGENT))
 
 
 chats = st.builds(
@@ -169,12 +169,12 @@ def test_taint_and_a_less_known_chat_never_make_a_decision_laxer(
     act: Act, given: list[ChatRule], mode: str
 ) -> None:
     policy = Policy(PolicySettings(mode=mode, chats=tuple(given)))  # pyright: ignore[reportArgumentType]
-    before = decide(policy, act, Situation(AGENT, tainted=False))
-    tainted = decide(policy, act, Situation(AGENT, tainted=True))
+    before = decide(policy, act, CallerState(AGENT, tainted=False))
+    tainted = decide(policy, act, CallerState(AGENT, tainted=True))
     assert STRICTNESS[before.verdict] <= STRICTNESS[tainted.verdict]
     worse = [
         replace(chat, is_known=False, is_own=False, has_strangers=True, owner_wrote=False)
         for chat in act.chats
     ]
-    unknown = decide(policy, replace(act, chats=worse), Situation(AGENT, tainted=False))
+    unknown = decide(policy, replace(act, chats=worse), CallerState(AGENT, tainted=False))
     assert STRICTNESS[before.verdict] <= STRICTNESS[unknown.verdict]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.models import PERSON, SYSTEM, Caller, ChatFacts, ChatKind
-from whatsapp_mcp.policy import Act, Audience, Effect, Policy, Situation, decide
+from whatsapp_mcp.policy import Act, Audience, CallerState, Effect, Policy, decide
 from whatsapp_mcp.settings import ChatRule, PolicySettings
 
 HERE = "15550002222@s.whatsapp.net"
@@ -51,22 +51,22 @@ def test_what_reaches_beyond_the_chat_is_always_refused(
     policy: Policy, act: Act, caller: Caller, tainted: bool
 ) -> None:
     inside = act.in_chat and all(chat.jid == HERE for chat in act.chats)
-    verdict = decide(policy, act, Situation(caller, tainted)).verdict
+    verdict = decide(policy, act, CallerState(caller, tainted)).verdict
     assert inside or verdict == "deny"
 
 
 @given(policies, acts)
 def test_being_bound_never_allows_more(policy: Policy, act: Act) -> None:
     order = ("allow", "ask", "deny")
-    free = decide(policy, act, Situation(Caller("stdio:agent"))).verdict
-    assert order.index(decide(policy, act, Situation(BOUND)).verdict) >= order.index(free)
+    free = decide(policy, act, CallerState(Caller("stdio:agent"))).verdict
+    assert order.index(decide(policy, act, CallerState(BOUND)).verdict) >= order.index(free)
 
 
 def test_either_address_of_a_person_names_the_chat() -> None:
     act = Act("send", Effect.ACT, Audience.CHAT, (ANN,), in_chat=True)
     policy = Policy.in_mode("standard")
-    assert decide(policy, act, Situation(replace(BOUND, chat=LID))).verdict == "allow"
-    assert decide(policy, act, Situation(BOUND)).verdict == "allow"
+    assert decide(policy, act, CallerState(replace(BOUND, chat=LID))).verdict == "allow"
+    assert decide(policy, act, CallerState(BOUND)).verdict == "allow"
 
 
 def test_nobody_who_is_bound_counts_as_a_person() -> None:

@@ -275,7 +275,7 @@ class Day:
             connection=Connection(S.OFFLINE, self.clock.now(), linked=True),
             clock=self.clock,
             chance=self.chance.random,
-            changed=lambda before, after: self.outbox.poke(),
+            changed=lambda before, after: self.outbox.wake(),
         )
         self.notes = Notes(self.world, lambda: self.clients.generation, self._has_ended)
         self.outbox = Outbox(

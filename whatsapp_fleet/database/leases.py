@@ -10,7 +10,7 @@ from typing import Final
 
 from whatsapp_fleet.database.connections import Session
 from whatsapp_fleet.database.runs import has_ended
-from whatsapp_fleet.protocol import Lease, Raise, may_raise
+from whatsapp_fleet.protocol import EpochRaise, Lease, may_raise
 
 STREAMS: Final = ("journal", "log", "ledger")
 """Streams that an account appends to, in the order in which their heads are locked."""
@@ -64,7 +64,7 @@ def _raised(session: Session, account: str, seen: Lease, run: str) -> Lease | No
             return None
         lease = Lease(*row)
         ended = lease.run is not None and has_ended(session, lease.run)
-        if may_raise(lease, seen, run, ended=ended) is Raise.REFUSE:
+        if may_raise(lease, seen, run, ended=ended) is EpochRaise.REFUSE:
             return None
         # Written where it is done already, too: this commit waits for the standby, that one may not have.
         raised = Lease(run, seen.epoch + 1)

@@ -30,7 +30,7 @@ from whatsapp_fleet.node.services import led_services
 from whatsapp_fleet.node.storage import opened_storage
 from whatsapp_fleet.protocol import STABLE, Lease
 from whatsapp_mcp import archive, ledger
-from whatsapp_mcp.device.leader import LeaderLease, LeaderLock, Led, background_tasks, leading
+from whatsapp_mcp.device.leader import LeaderAccount, LeaderLease, LeaderLock, background_tasks, lead_account
 from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.errors import Busy, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.models import ConnectionState
@@ -200,7 +200,7 @@ class NodeAccount:
         days = current.now().retention.days
         async with (
             opened_storage(context.database, self.name, login, self.epoch, lease, context.copying) as storage,
-            leading(folder, current, storage, retention_days=days) as led,
+            lead_account(folder, current, storage, retention_days=days) as led,
         ):
             self.state = "leading"
             self.last_takeover_seconds = context.clock() - self._decided
@@ -217,7 +217,7 @@ class NodeAccount:
             ended()
         return reason
 
-    async def _until_ended(self, led: Led) -> StorageError | None:
+    async def _until_ended(self, led: LeaderAccount) -> StorageError | None:
         reasons: list[StorageError] = []
 
         async def wait() -> None:

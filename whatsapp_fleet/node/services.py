@@ -15,7 +15,7 @@ from whatsapp_fleet.database import Database, PostgresStatements
 from whatsapp_fleet.node.context import NodeContext
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.archive import ReadingArchive, open_archive
-from whatsapp_mcp.device.leader import Led, background_tasks, offered, offline_devices
+from whatsapp_mcp.device.leader import LeaderAccount, background_tasks, offered, offline_devices
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.ledger import Ledger, follow_ledger, open_ledger
@@ -39,7 +39,7 @@ Opened = tuple[Devices, ReadingArchive, Ledger]
 
 @asynccontextmanager
 async def led_services(
-    context: NodeContext, folder: AccountFolder, current: CurrentSettings, led: Led
+    context: NodeContext, folder: AccountFolder, current: CurrentSettings, led: LeaderAccount
 ) -> AsyncIterator[Runtime]:
     """Answer replicas, and programs on this machine, for an account that this node leads.
 

@@ -44,7 +44,7 @@ async def opened_storage(
     lease: LeaderLease,
     copying: anyio.CapacityLimiter | None = None,
 ) -> AsyncIterator[LedStorage]:
-    """The storage of an account for its leader, as `leading` takes it.
+    """The storage of an account for its leader, as `lead_account` takes it.
 
     Args:
         database: Where.

@@ -1,14 +1,14 @@
 """Bodies of snapshots and files outside the database: in a bucket, or in a folder that the nodes share."""
 
-from whatsapp_fleet.objects.places import Bucket, Folder, Place
+from whatsapp_fleet.objects.places import Bucket, Folder, ObjectBackend
 from whatsapp_fleet.objects.store import NotThisStore, ObjectStore, Prefix, StoreFailed, open_objects
 
 __all__ = [
     "Bucket",
     "Folder",
     "NotThisStore",
+    "ObjectBackend",
     "ObjectStore",
-    "Place",
     "Prefix",
     "StoreFailed",
     "open_objects",

@@ -31,7 +31,7 @@ class StoreFailed(OSError):
         super().__init__(errno.EIO, sentence)
 
 
-class Place(Protocol):
+class ObjectBackend(Protocol):
     """Objects, each written whole or not at all.
 
     Each method may raise `StoreFailed`; in a bucket within half a minute for each request.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-from whatsapp_fleet.objects.places import Bucket, Folder, Place, StoreFailed
+from whatsapp_fleet.objects.places import Bucket, Folder, ObjectBackend, StoreFailed
 
 PART: Final = 4 << 20
 """Bytes of one part."""
@@ -80,7 +80,7 @@ class ObjectStore:
         url: As given.
     """
 
-    def __init__(self, url: str, place: Place) -> None:
+    def __init__(self, url: str, place: ObjectBackend) -> None:
         self.url: Final = url
         self._place = place
         self._lock = threading.Lock()

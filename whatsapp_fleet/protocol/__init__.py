@@ -10,8 +10,8 @@ from whatsapp_fleet.protocol.attempts import STABLE, UNSUPPORTED_PAUSE, Pause, Q
 from whatsapp_fleet.protocol.durability import Durability
 from whatsapp_fleet.protocol.lease import Challenge, Contact, LeaseTimes, OwnLease, Sighting
 from whatsapp_fleet.protocol.positions import Position, Stamp, is_rewound
-from whatsapp_fleet.protocol.replaced import Reconnect, Rest, after_replaced
-from whatsapp_fleet.protocol.takeover import RESTART, TAKEOVER, Lease, Raise, Step, may_raise
+from whatsapp_fleet.protocol.replaced import Reconnect, StayDisconnected, after_replaced
+from whatsapp_fleet.protocol.takeover import RESTART, TAKEOVER, EpochRaise, Lease, Step, may_raise
 
 __all__ = [
     "RESTART",
@@ -24,6 +24,7 @@ __all__ = [
     "Challenge",
     "Contact",
     "Durability",
+    "EpochRaise",
     "Lease",
     "LeaseTimes",
     "NextMove",
@@ -31,11 +32,10 @@ __all__ = [
     "Pause",
     "Position",
     "Quarantine",
-    "Raise",
     "Reconnect",
-    "Rest",
     "Sighting",
     "Stamp",
+    "StayDisconnected",
     "Step",
     "after_failure",
     "after_replaced",

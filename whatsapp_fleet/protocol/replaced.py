@@ -13,11 +13,11 @@ class Reconnect(NamedTuple):
     at: float
 
 
-class Rest(NamedTuple):
+class StayDisconnected(NamedTuple):
     """Start no client until a person asks for it."""
 
 
-def after_replaced(times: LeaseTimes, replaced: int, now: float) -> Reconnect | Rest:
+def after_replaced(times: LeaseTimes, replaced: int, now: float) -> Reconnect | StayDisconnected:
     """Decide what to do after a client was replaced while the lease of its leader holds.
 
     A client of an earlier leader, which was stopped, may log in once more when it goes on; it ends with its
@@ -28,4 +28,4 @@ def after_replaced(times: LeaseTimes, replaced: int, now: float) -> Reconnect | 
         replaced: How often that happened in this epoch, this time included.
         now: The time of the clock of leases.
     """
-    return Reconnect(now + times.ttl) if replaced == 1 else Rest()
+    return Reconnect(now + times.ttl) if replaced == 1 else StayDisconnected()

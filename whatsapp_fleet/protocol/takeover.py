@@ -58,7 +58,7 @@ class Lease(NamedTuple):
     epoch: int
 
 
-class Raise(Enum):
+class EpochRaise(Enum):
     """Actions of the transaction that raises the epoch."""
 
     WRITE = auto()
@@ -70,7 +70,7 @@ class Raise(Enum):
     """Somebody else leads, or has been faster."""
 
 
-def may_raise(lease: Lease, seen: Lease, run: str, *, ended: bool) -> Raise:
+def may_raise(lease: Lease, seen: Lease, run: str, *, ended: bool) -> EpochRaise:
     """Decide, inside the transaction that has locked the lease, whether `run` becomes the leader.
 
     A run may take an account that its own lease names. A request that it had given up may have been executed
@@ -84,7 +84,7 @@ def may_raise(lease: Lease, seen: Lease, run: str, *, ended: bool) -> Raise:
             transaction has seen does not count: a failover may have undone it.
     """
     if lease == (run, seen.epoch + 1):
-        return Raise.DONE
+        return EpochRaise.DONE
     if lease != seen or not (lease.run in {None, run} or ended):
-        return Raise.REFUSE
-    return Raise.WRITE
+        return EpochRaise.REFUSE
+    return EpochRaise.WRITE

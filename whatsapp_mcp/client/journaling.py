@@ -3,7 +3,7 @@
 The library acknowledges an event to WhatsApp once its callback keeps up, and never offers it again. So the
 callback returns only when the event is on disk; while a file cannot be written, the callback waits, the
 library's queue fills, and WhatsApp is no longer acknowledged. Where the journal is in PostgreSQL, its writer
-waits itself, which `look` notices. If it gives up, or another leader has taken over, the process ends.
+waits itself, which `check_stuck` notices. If it gives up, or another leader has taken over, the process ends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class JournalWriter:
+class EventJournaling:
     """Takes events from the library's threads.
 
     Args:
@@ -69,7 +69,7 @@ class JournalWriter:
             self.announce(seq, code, payload)
             self._last = time.monotonic()
 
-    def look(self) -> None:
+    def check_stuck(self) -> None:
         """Tell if an event has waited for long for a journal that does not answer; to be called now and then.
 
         What the library receives meanwhile it acknowledges, a hundred events ahead.

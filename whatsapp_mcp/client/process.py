@@ -23,7 +23,7 @@ from whatsapp_mcp.client.arguments import Arguments, Lists
 from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
 from whatsapp_mcp.client.failures import KeysFailure, meaning, sentence_of
 from whatsapp_mcp.client.fetching import Fetching
-from whatsapp_mcp.client.journaling import JournalWriter
+from whatsapp_mcp.client.journaling import EventJournaling
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
 from whatsapp_mcp.client.pipes import listen_to_library
 from whatsapp_mcp.client.protocol import (
@@ -113,7 +113,7 @@ class ClientProcess:
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="library"))
         self._announcements = _Announcements()
-        self._journal_writer = JournalWriter(journal, generation, self._announce_event, self._announce)
+        self._journal_writer = EventJournaling(journal, generation, self._announce_event, self._announce)
         self._library = Library(
             keys,
             device_name,
@@ -161,7 +161,7 @@ class ClientProcess:
     async def _look_at_journal(self) -> None:
         while True:
             await anyio.sleep(_LOOK_AT_JOURNAL)
-            self._journal_writer.look()
+            self._journal_writer.check_stuck()
 
     async def _stay_away_while_stuck(self) -> None:
         """Leave WhatsApp when the journal cannot be written, and end once it can.

@@ -143,7 +143,7 @@ class Archiver:
         self.quiet_since = self._clock.monotonic()
         self._wake.set()
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Look at the journal now."""
         self._wake.set()
 

@@ -111,9 +111,9 @@ class ClientEvents:
             if event.over is not None:
                 self.over(event.over)
             self.clients.note_ended(event.generation)
-            self.outbox.poke()
+            self.outbox.wake()
             # It may have journaled what it could no longer announce.
-            self.archiver.poke()
+            self.archiver.wake()
             if now.running and event.generation == now.generation and now.online_at is not None:
                 gap = self.counters.count_lost(self.archiver.quiet_since)
                 if gap is not None:
@@ -188,9 +188,9 @@ class ClientEvents:
         if after.online_at is not None and before.online_at != after.online_at:
             self.counters.logins += 1
             self.address_book.expect(just_linked=False)
-            self.outbox.poke()
-            self.names.poke()
-            self.files.look()
+            self.outbox.wake()
+            self.names.wake()
+            self.files.wake()
             if self._trouble is not None:
                 self.note_trouble(self._trouble)
         if after.failures > before.failures:
@@ -198,7 +198,7 @@ class ClientEvents:
         if before.linked and not after.linked:
             self.owner.device = None
             self.address_book.forget()
-            self.outbox.poke()
+            self.outbox.wake()
         owner = self.owner.device
         # While a code is awaited or shown, its absence needs no reason.
         reason = None if after.state is ConnectionState.LINKING else after.reason

@@ -17,7 +17,7 @@ from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox import Addresses
 from whatsapp_mcp.errors import Denied, RateLimited, WhatsAppError
 from whatsapp_mcp.models import SYSTEM, Chat, ChatKind, MessageFilter, MessageKind
-from whatsapp_mcp.policy import Act, Audience, Effect, Policy, Situation, check_quiet, require
+from whatsapp_mcp.policy import Act, Audience, CallerState, Effect, Policy, check_quiet, require
 from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.storage import KeyStore
@@ -103,7 +103,7 @@ class GroupReceipts:
         settings = self._settings.now()
         policy, facts = Policy.of(settings), await self._archive.chat_facts(chat.jid)
         try:
-            require(policy, Act("mark_read", Effect.ACT, Audience.CHAT, [facts]), Situation(SYSTEM))
+            require(policy, Act("mark_read", Effect.ACT, Audience.CHAT, [facts]), CallerState(SYSTEM))
             check_quiet(settings.policy, self._clock.now().astimezone(settings.zone))
         except (Denied, RateLimited):
             return False

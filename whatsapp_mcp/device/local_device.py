@@ -137,7 +137,7 @@ class LocalDevice:
         self.outbox = self._make_outbox()
         self.files = self._make_files()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
-        self._address_book = AddressBook(self._keys, self._clock, self._names.poke)
+        self._address_book = AddressBook(self._keys, self._clock, self._names.wake)
         self._unnamed = self._make_unnamed()
         self.status = self._make_status()
         self.connection = ConnectionControls(
@@ -316,8 +316,8 @@ class LocalDevice:
         return self.whatsapp, self.connection, self.files, self.status
 
     def _archived(self) -> None:
-        self._unnamed.look()
-        self.files.look()
+        self._unnamed.wake()
+        self.files.wake()
 
     async def _refused(self, error: WhatsAppError) -> None:
         if error.message == TIMELOCKED:

@@ -68,7 +68,7 @@ class Names:
         self._online = online
         self._wake = anyio.Event()
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Ask now."""
         self._wake.set()
 
@@ -183,7 +183,7 @@ class Unnamed:
         self._arrived = anyio.Event()
         self._asked: dict[str, float] = {}
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Something was archived: see whether it has a name."""
         self._arrived.set()
 

@@ -2,7 +2,7 @@
 
 `background_tasks` is a task group whose end is its body's end. `supervised` runs a background task so that
 its failure never ends the server. `contained` runs one item of work within such a task, so that the failure
-of one never ends the others. `beside` runs one thing while another waits.
+of one never ends the others. `run_during` runs one thing while another waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.storage import LeadershipOver
 
-__all__ = ["background_tasks", "backoff", "beside", "contained", "supervised"]
+__all__ = ["background_tasks", "backoff", "contained", "run_during", "supervised"]
 
 T = TypeVar("T")
 SETTLED_AFTER: Final = 60.0
@@ -103,7 +103,7 @@ async def contained(item: str, run: Callable[[], Awaitable[T]], failure: Callabl
         raise failure() from error
 
 
-async def beside(first: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[T]]) -> T:
+async def run_during(first: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[T]]) -> T:
     """Run `work` while `first` runs; return its answer once both have ended.
 
     Raises:

@@ -59,20 +59,22 @@ class FolderLimits(Protocol):
         ...
 
 
-class Used(NamedTuple):
+class FolderUsage(NamedTuple):
     """Usage of a folder: number of files, and bytes in all."""
 
     files: int
     bytes: int
 
 
-def used(folder: Path) -> Used:
+def used(folder: Path) -> FolderUsage:
     """Return the number of files in the folder, and their bytes."""
     sizes = [*_files(folder)]
-    return Used(len(sizes), sum(sizes))
+    return FolderUsage(len(sizes), sum(sizes))
 
 
-def require_room(folder: Path, size: int, limits: FolderLimits, held: Used | None = None) -> Used:
+def require_room(
+    folder: Path, size: int, limits: FolderLimits, held: FolderUsage | None = None
+) -> FolderUsage:
     """Refuse a file for which the folder or its disk has no room left; answers what it holds with the file.
 
     Args:
@@ -102,7 +104,7 @@ def require_room(folder: Path, size: int, limits: FolderLimits, held: Used | Non
             "The disk has too little room left for the file.",
             "Tell the user to free space on it, or to lower media.free_megabytes.",
         )
-    return Used(count + 1, total + size)
+    return FolderUsage(count + 1, total + size)
 
 
 def safe_name(ref: int, given: str | None, mime_type: str | None, found: str | None) -> str:

@@ -3,8 +3,8 @@
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.reading import (
+    DerivedFile,
     Looks,
-    Made,
     Still,
     listen,
     look_at_picture,
@@ -16,18 +16,18 @@ from whatsapp_mcp.media.reading import (
     stills,
     voice_note,
 )
-from whatsapp_mcp.media.web import Place, fetch, locate, pinned_proxy
-from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
+from whatsapp_mcp.media.web import ResolvedUrl, fetch, locate, pinned_proxy
+from whatsapp_mcp.media.worker import JobResult, Limits, Source, Worker, open_worker
 
 __all__ = [
     "HEAD_BYTES",
-    "Answer",
+    "DerivedFile",
     "Format",
+    "JobResult",
     "Limits",
     "Looks",
-    "Made",
-    "Place",
     "Preview",
+    "ResolvedUrl",
     "Source",
     "Still",
     "Worker",

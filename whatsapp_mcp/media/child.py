@@ -104,7 +104,7 @@ def _limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-class Channel:
+class ServerPipes:
     """The two pipes to the server."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -135,7 +135,7 @@ class Channel:
 class ServedFile(io.RawIOBase):
     """A file of which the server has the bytes."""
 
-    def __init__(self, channel: Channel, size: int) -> None:
+    def __init__(self, channel: ServerPipes, size: int) -> None:
         self._channel = channel
         self._size = size
         self._at = 0
@@ -171,7 +171,7 @@ class ServedFile(io.RawIOBase):
         return len(data)
 
 
-def serve(channel: Channel, jobs: Mapping[str, Job]) -> None:
+def serve(channel: ServerPipes, jobs: Mapping[str, Job]) -> None:
     """Do jobs until the server closes its pipe."""
     while True:
         try:
@@ -208,7 +208,7 @@ def run(
     os.dup2(2, 1)
     # Else a program that is started in its place had one free descriptor, enough to load its libraries.
     os.set_inheritable(outgoing, True)
-    channel = Channel(sys.stdin.buffer, os.fdopen(outgoing, "wb"))
+    channel = ServerPipes(sys.stdin.buffer, os.fdopen(outgoing, "wb"))
     confine(memory_bytes, written_bytes, is_background=is_background)
     try:
         serve(channel, jobs)

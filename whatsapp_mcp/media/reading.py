@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
 
 from whatsapp_mcp.media.job import invalid_answer
-from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker
+from whatsapp_mcp.media.worker import JobResult, Limits, Source, Worker
 
 _CLIP_LIMITS: Final = Limits(seconds=120, cpu_seconds=100, output_bytes=64_000_000)
 _STILL_LIMITS: Final = Limits(seconds=60, cpu_seconds=40)
@@ -41,7 +41,7 @@ _LOOKS: Final = TypeAdapter(Looks)
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class DerivedFile:
     """A file that was made of another."""
 
     content: bytes
@@ -63,7 +63,7 @@ def reads_recordings() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-async def picture(worker: Worker, source: Source, largest: int) -> Made:
+async def picture(worker: Worker, source: Source, largest: int) -> DerivedFile:
     """The (first) picture as an upright JPEG of at most `largest` pixels a side, without what a camera notes.
 
     This and the others raise as `Worker.run`: `Unsupported` for what cannot be read, `TooLong` for what is
@@ -72,17 +72,17 @@ async def picture(worker: Worker, source: Source, largest: int) -> Made:
     return _made(await worker.run("picture", source, {"largest": largest}))
 
 
-async def sticker(worker: Worker, source: Source) -> Made:
+async def sticker(worker: Worker, source: Source) -> DerivedFile:
     """The picture as WhatsApp wants stickers: WebP of 512 pixels a side, what is around it transparent."""
     return _made(await worker.run("sticker", source))
 
 
-async def looping_video(worker: Worker, source: Source) -> Made:
+async def looping_video(worker: Worker, source: Source) -> DerivedFile:
     """An animated picture or a video as a silent looping MP4; `TooLong` when it lasts over a minute."""
     return _made(await worker.run("looping_video", source, limits=_CLIP_LIMITS))
 
 
-async def voice_note(worker: Worker, source: Source) -> Made:
+async def voice_note(worker: Worker, source: Source) -> DerivedFile:
     """The sound of a file as mono Opus in Ogg; `TooLong` when it lasts over an hour."""
     return _made(await worker.run("voice_note", source, limits=_SOUND_LIMITS))
 
@@ -117,8 +117,8 @@ async def look_at_recording(worker: Worker, source: Source) -> Looks:
     return _looks((await worker.run("look_at_recording", source)).facts)
 
 
-def _made(answer: Answer) -> Made:
-    return Made(answer.content, _looks(answer.facts))
+def _made(answer: JobResult) -> DerivedFile:
+    return DerivedFile(answer.content, _looks(answer.facts))
 
 
 def _looks(facts: dict[str, Any]) -> Looks:

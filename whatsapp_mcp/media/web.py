@@ -106,7 +106,7 @@ async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetc
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResolvedUrl:
     """A name, the `Host` to ask for, and the URL with the address that was looked at in place of the name."""
 
     name: str
@@ -114,7 +114,7 @@ class Place:
     pinned: str
 
 
-async def locate(url: str, *, private: bool = False) -> Place:
+async def locate(url: str, *, private: bool = False) -> ResolvedUrl:
     """Look up where an http(s) URL leads.
 
     Args:
@@ -149,7 +149,7 @@ async def locate(url: str, *, private: bool = False) -> Place:
         )
     address = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
     shown = f"[{name}]" if ":" in name else name
-    return Place(
+    return ResolvedUrl(
         name,
         shown if given is None else f"{shown}:{given}",
         parts._replace(netloc=f"{address}:{port}", fragment="").geturl(),

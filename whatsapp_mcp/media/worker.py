@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JobResult:
     """Result of a job: JSON-able facts, and bytes."""
 
     facts: dict[str, Any]
@@ -177,7 +177,7 @@ class Worker:
         source: Source,
         options: dict[str, Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
-    ) -> Answer:
+    ) -> JobResult:
         """Do one job, after those that came before. A caller that is cancelled ends the process.
 
         Args:
@@ -214,7 +214,7 @@ class Worker:
             error = error_of(reply["error"], self._says)
             logger.info("decoding: %s failed: %s", job, place_in(reply.get("cause")) or error.code)
             raise error
-        return Answer(reply["answer"], content)
+        return JobResult(reply["answer"], content)
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
@@ -239,11 +239,11 @@ class Worker:
             self._turns.release()
             self._turn.release()
 
-    async def _started(self) -> _Channel:
+    async def _started(self) -> _WorkerPipes:
         """The channel to a process that answers: the one that is there, or a new one."""
         self._require_owner()
         if self._process is not None:
-            channel = _Channel(self._process)
+            channel = _WorkerPipes(self._process)
             if await channel.answers(_PING_SECONDS):
                 return channel
             await self._end()
@@ -256,7 +256,7 @@ class Worker:
             ) from error
         self._require_owner()  # which may have ended meanwhile; `run` ends the process then
         self._jobs_done = 0
-        channel = _Channel(self._process)
+        channel = _WorkerPipes(self._process)
         if not await channel.answers(self._start_seconds):
             raise Busy("The decoding process did not start.", "Run `whatsapp-mcp doctor`.")
         return channel
@@ -277,7 +277,7 @@ class Worker:
         self._process = None
 
 
-class _Channel:
+class _WorkerPipes:
     """The pipes of one process, for one job."""
 
     def __init__(self, process: Process) -> None:

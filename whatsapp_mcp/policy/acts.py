@@ -164,7 +164,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class CallerState:
     """The caller of an act, and whether untrusted words were handed out to them before.
 
     Attributes:

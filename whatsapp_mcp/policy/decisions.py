@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import UNKNOWN, ChatFacts, ChatKind
-from whatsapp_mcp.policy.acts import SEEN, Act, Audience, Effect, Situation
+from whatsapp_mcp.policy.acts import SEEN, Act, Audience, CallerState, Effect
 from whatsapp_mcp.policy.rules import Policy
 from whatsapp_mcp.settings import Verdict
 
@@ -47,7 +47,7 @@ class Decision(NamedTuple):
     reason: str
 
 
-def decide(policy: Policy, act: Act, situation: Situation) -> Decision:
+def decide(policy: Policy, act: Act, situation: CallerState) -> Decision:
     """Return the policy's decision about an act."""
     decision = forbidden(policy, act, situation) or _asked(policy, act, situation)
     # A host shows the path of a file that is imported, and not what it is.
@@ -59,7 +59,7 @@ def decide(policy: Policy, act: Act, situation: Situation) -> Decision:
     return decision
 
 
-def require(policy: Policy, act: Act, situation: Situation) -> None:
+def require(policy: Policy, act: Act, situation: CallerState) -> None:
     """Refuse what the policy forbids whatever a person would answer.
 
     Raises:
@@ -72,7 +72,7 @@ def require(policy: Policy, act: Act, situation: Situation) -> None:
 
 def is_offered(policy: Policy, act: Act) -> bool:
     """Return whether agents may do an act at all, whomever it is about and whatever a person answers."""
-    decision = forbidden(policy, act, Situation(UNKNOWN))
+    decision = forbidden(policy, act, CallerState(UNKNOWN))
     return decision is None or decision.verdict != "deny"
 
 
@@ -86,7 +86,7 @@ def denied(act: Act, decision: Decision) -> Denied:
     )
 
 
-def forbidden(policy: Policy, act: Act, situation: Situation) -> Decision | None:
+def forbidden(policy: Policy, act: Act, situation: CallerState) -> Decision | None:
     """The decision about an act that no answer of a person could change; None if one could."""
     caller = situation.caller
     if caller.chat and not _is_inside(act, caller.chat):
@@ -113,7 +113,7 @@ def _is_inside(act: Act, chat: str) -> bool:
     return act.in_chat and all(chat in {each.jid, each.lid} for each in act.chats)
 
 
-def _asked(policy: Policy, act: Act, situation: Situation) -> Decision:
+def _asked(policy: Policy, act: Act, situation: CallerState) -> Decision:
     if situation.caller.is_trusted or act.effect is Effect.LINK:
         return Decision("allow", "person", "no agent asks for it")
     if act.effect is Effect.IMPORT:
@@ -134,7 +134,7 @@ def _asked(policy: Policy, act: Act, situation: Situation) -> Decision:
     return _risky(policy, act, situation, allowed)
 
 
-def _risky(policy: Policy, act: Act, situation: Situation, allowed: Decision | None) -> Decision:
+def _risky(policy: Policy, act: Act, situation: CallerState, allowed: Decision | None) -> Decision:
     rule = f'mode = "{policy.mode}"'
     if act.effect is not Effect.READ and act.concerns:
         return Decision("ask", rule, act.concerns[0])

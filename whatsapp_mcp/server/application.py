@@ -29,7 +29,7 @@ from whatsapp_mcp.server.calls import (
     Accounts,
     RegisteredTool,
     Resources,
-    Sight,
+    VisibleScope,
     build,
     error_result,
     principal_of,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         ServicesSource,
         ToolFunction,
     )
-    from whatsapp_mcp.server.channel import Channel
+    from whatsapp_mcp.server.channel import ClaudeChannel
 
 NAME: Final = "whatsapp-mcp"
 _STATE_LIFETIME: Final = 3600.0
@@ -146,7 +146,7 @@ class Application(MCPServer[Any]):
 
     def _offers(self, accounts: frozenset[str] | None) -> Offered:
         """Return the tools and resources offered now to a requester who sees these accounts."""
-        sight = Sight(accounts=accounts)
+        sight = VisibleScope(accounts=accounts)
         listed = [*self._resources.listed(sight), *self._resources.templates(sight)]
         shown = (tool for tool in self._tool_manager.list_tools() if _is_offered(tool, accounts))
         return Offered(
@@ -249,11 +249,11 @@ class Application(MCPServer[Any]):
 
     async def list_resources(self) -> list[Resource]:
         """Ours, then those that were added to the application (cards, conformance fixtures)."""
-        return [*self._resources.listed(Sight()), *await super().list_resources()]
+        return [*self._resources.listed(VisibleScope()), *await super().list_resources()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Ours, then those that were added to the application (conformance fixtures)."""
-        return [*self._resources.templates(Sight()), *await super().list_resource_templates()]
+        return [*self._resources.templates(VisibleScope()), *await super().list_resource_templates()]
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
@@ -262,7 +262,7 @@ class Application(MCPServer[Any]):
         found = await self._resources.read(str(uri), context) if context is not None else None
         return await super().read_resource(uri, context) if found is None else found
 
-    async def run_stdio_async(self, channel: Channel | None = None) -> None:
+    async def run_stdio_async(self, channel: ClaudeChannel | None = None) -> None:
         """Serve on standard input and output, as a channel if one is given."""
         async with stdio() as (read, write):
             await self.run_streams(read, write, channel)
@@ -271,7 +271,7 @@ class Application(MCPServer[Any]):
         self,
         read: ReadStream[SessionMessage | Exception],
         write: WriteStream[SessionMessage],
-        channel: Channel | None = None,
+        channel: ClaudeChannel | None = None,
     ) -> None:
         """Serve one connection until its input ends; an invalid request is answered with an error."""
         server = self._lowlevel_server

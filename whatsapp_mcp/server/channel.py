@@ -246,7 +246,7 @@ async def _withdraw(services: Services, number: str) -> None:
         await device.do(approvals.withdraw, number)
 
 
-class Channel:
+class ClaudeChannel:
     """A channel of one chat, on one connection over stdio.
 
     Args:

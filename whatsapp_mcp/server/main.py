@@ -88,9 +88,9 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
         state_key=_state_key(folders[0]),
     )
     if options.channel:
-        from whatsapp_mcp.server.channel import Channel
+        from whatsapp_mcp.server.channel import ClaudeChannel
 
-        speak = partial(application.run_stdio_async, Channel(accounts[0], chat))
+        speak = partial(application.run_stdio_async, ClaudeChannel(accounts[0], chat))
     elif options.transport == "stdio":
         speak = application.run_stdio_async
     else:

@@ -47,7 +47,7 @@ _CODE_LASTS: Final = timedelta(hours=1)
 """Time for which a code lets a person in."""
 
 
-class _Shown(NamedTuple):
+class _ActRow(NamedTuple):
     """A row with what became of it, and its chats by name."""
 
     row: AuditRow
@@ -104,10 +104,12 @@ class _Acts:
         found = await self.site.opened().archive.chat_names(jids)
         return {jid: called(found.get(jid, jid)) for jid in jids}
 
-    def _shown(self, row: AuditRow, outcomes: dict[int, str], names: dict[str, str]) -> _Shown:
+    def _shown(self, row: AuditRow, outcomes: dict[int, str], names: dict[str, str]) -> _ActRow:
         chats = row.entry.chats
         named = tuple((chat_path(jid), names[jid]) for jid in chats[:_CHATS_NAMED])
-        return _Shown(row, outcomes.get(row.seq, row.entry.outcome), named, max(0, len(chats) - _CHATS_NAMED))
+        return _ActRow(
+            row, outcomes.get(row.seq, row.entry.outcome), named, max(0, len(chats) - _CHATS_NAMED)
+        )
 
     async def verify(self, request: Request) -> Response:
         """Say whether the record is whole; it takes a second for each 50,000 rows or so."""

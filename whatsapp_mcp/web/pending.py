@@ -89,7 +89,7 @@ def _of_send(send_id: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _PendingSend:
     """A send with the name of its chat, what it says, and its moment as a form holds it."""
 
     entry: OutboxEntry
@@ -108,7 +108,7 @@ class _Scheduled:
         shown = [await self._shown(entry) for entry in entries]
         return self.site.page(request, "scheduled.html", "Scheduled messages", shown=shown, purpose=_of_send)
 
-    async def _shown(self, entry: OutboxEntry) -> _Shown:
+    async def _shown(self, entry: OutboxEntry) -> _PendingSend:
         from whatsapp_mcp.device.guard import words_of
 
         jid = entry.request.chat
@@ -116,7 +116,7 @@ class _Scheduled:
         words = tuple(text for text in words_of(entry.request.content) if text)
         due = local(entry.due_at, self.site.zone) if entry.due_at else None
         moment = f"{due:%Y-%m-%dT%H:%M}" if due else ""
-        return _Shown(entry, chat.name if chat else jid, chat_path(jid), words, moment)
+        return _PendingSend(entry, chat.name if chat else jid, chat_path(jid), words, moment)
 
     async def change(self, request: Request) -> Response:
         """Cancel, move or send one of them."""

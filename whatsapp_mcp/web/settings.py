@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Caller
-from whatsapp_mcp.policy import Act, Policy, Situation, decide, parse_scopes
+from whatsapp_mcp.policy import Act, CallerState, Policy, decide, parse_scopes
 from whatsapp_mcp.settings import ENV_PREFIX, Settings, config_text
 from whatsapp_mcp.text.choices import SCOPES
 from whatsapp_mcp.web.site import Site
@@ -91,7 +91,7 @@ class _Settings:
             policy = Policy.of(self.site.source.current.now())
             caller = Caller("an agent", tool=tool)
             decision = decide(
-                policy, Act(tool, facts.effect, facts.audience, about), Situation(caller, tainted)
+                policy, Act(tool, facts.effect, facts.audience, about), CallerState(caller, tainted)
             )
         return self.site.page(
             request,

@@ -43,7 +43,7 @@ _NOT_THERE: Final = (ChatNotFound, ContactNotFound, MessageNotFound, MediaUnavai
 _MOST_FIELDS: Final = 32
 
 
-class Place(NamedTuple):
+class NavigationEntry(NamedTuple):
     """An entry of the navigation."""
 
     path: str
@@ -59,18 +59,18 @@ class Tab(NamedTuple):
 
 
 PLACES: Final = (
-    Place("/", "Connection"),
-    Place("/approvals", "Approvals"),
-    Place("/chats", "Chats"),
-    Place("/search", "Search"),
-    Place("/people", "People"),
-    Place("/scheduled", "Scheduled"),
-    Place("/acts", "What agents did"),
-    Place("/agents", "Who writes to agents"),
+    NavigationEntry("/", "Connection"),
+    NavigationEntry("/approvals", "Approvals"),
+    NavigationEntry("/chats", "Chats"),
+    NavigationEntry("/search", "Search"),
+    NavigationEntry("/people", "People"),
+    NavigationEntry("/scheduled", "Scheduled"),
+    NavigationEntry("/acts", "What agents did"),
+    NavigationEntry("/agents", "Who writes to agents"),
 )
 LAST_PLACES: Final = (
-    Place("/settings", "Settings"),
-    Place("/tokens", "Tokens"),
+    NavigationEntry("/settings", "Settings"),
+    NavigationEntry("/tokens", "Tokens"),
 )
 """The navigation of every page, before and after what features have."""
 
@@ -83,7 +83,7 @@ class FeaturePages(NamedTuple):
         routes: Makes its routes for the pages of an account.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[NavigationEntry, ...]
     routes: Callable[[Site], list[Route]]
 
 
@@ -113,7 +113,7 @@ class Site:
     cookie: str
     now: Callable[[], datetime] = _utc_now
     all_sources: tuple[PageSource, ...] = ()
-    places: tuple[Place, ...] = ()
+    places: tuple[NavigationEntry, ...] = ()
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     @property

@@ -32,14 +32,14 @@ from whatsapp_mcp.features.reading.documents import Document, Words, open_docume
 from whatsapp_mcp.features.reading.readers.passages import reading_of
 from whatsapp_mcp.features.reading.readers.reading_documents import read_document
 from whatsapp_mcp.features.reading.readers.samples import pdf_of
-from whatsapp_mcp.media import Answer
+from whatsapp_mcp.media import JobResult
 from whatsapp_mcp.models import FileReading, ReadingKind
 
 
 def read(content: bytes, words: Words | None = None, **said: str) -> FileReading:
     """What the job reads in a file."""
     facts, told = read_document(io.BytesIO(content), {"mime_type": "", "file_name": "", **said}, words)
-    return reading_of(ReadingKind.DOCUMENT, Answer(facts, told))
+    return reading_of(ReadingKind.DOCUMENT, JobResult(facts, told))
 
 
 def texts(content: bytes) -> list[str]:

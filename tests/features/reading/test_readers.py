@@ -38,7 +38,7 @@ from whatsapp_mcp.features.reading.readers import (
 from whatsapp_mcp.features.reading.readers.options import arguments_of, options_of
 from whatsapp_mcp.features.reading.readers.passages import cleaned, collected, reading_of
 from whatsapp_mcp.features.reading.speech.options import SpeechOptions
-from whatsapp_mcp.media import Answer
+from whatsapp_mcp.media import JobResult
 from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 
 pytestmark = pytest.mark.anyio
@@ -54,13 +54,13 @@ async def reader() -> AsyncIterator[Reader]:
 def read_back(passages: list[Passage], **more: Any) -> FileReading:
     """Passages as they arrive at the server."""
     facts, content = collected(iter(passages), "test", **more)
-    return reading_of(ReadingKind.DOCUMENT, Answer(facts, content))
+    return reading_of(ReadingKind.DOCUMENT, JobResult(facts, content))
 
 
-def answer(**changed: Any) -> Answer:
+def answer(**changed: Any) -> JobResult:
     """An answer of the process in which something is changed."""
     told = {"passages": [["a", None, None]], "engine": "e", "language": None, "passages_in_file": None}
-    return Answer({}, json.dumps(list({**told, "cut": False, **changed}.values())).encode())
+    return JobResult({}, json.dumps(list({**told, "cut": False, **changed}.values())).encode())
 
 
 async def test_a_text_is_read_in_a_process_of_its_own(reader: Reader) -> None:
@@ -191,7 +191,7 @@ def test_the_longest_reading_fits_into_an_answer(longest: str) -> None:
     passage = Passage(longest * each, longest * limits.TITLE_CHARACTERS, 999_999.99)
     _, content = collected([passage] * limits.PASSAGES, longest * limits.ENGINE_CHARACTERS)
     assert len(content) <= limits.DOCUMENT.output_bytes
-    assert len(reading_of(ReadingKind.DOCUMENT, Answer({}, content)).passages) == limits.PASSAGES
+    assert len(reading_of(ReadingKind.DOCUMENT, JobResult({}, content)).passages) == limits.PASSAGES
 
 
 @for_each(

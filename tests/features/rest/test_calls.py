@@ -21,7 +21,7 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.features.rest.problems import STATUSES
 from whatsapp_mcp.models import Approval, ApprovalState, Caller
-from whatsapp_mcp.policy import Act, Policy, Situation
+from whatsapp_mcp.policy import Act, CallerState, Policy
 from whatsapp_mcp.server.calls import beginning
 from whatsapp_mcp.server.transports.limits import ADMITTED
 from whatsapp_mcp.settings import PolicySettings
@@ -38,7 +38,7 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[Caller]:
     """For whom the policy is asked."""
     callers: list[Caller] = []
 
-    def require(_policy: Policy, _act: Act, situation: Situation) -> None:
+    def require(_policy: Policy, _act: Act, situation: CallerState) -> None:
         callers.append(situation.caller)
 
     monkeypatch.setattr(beginning, "require", require)

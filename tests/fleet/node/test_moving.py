@@ -34,7 +34,7 @@ from whatsapp_fleet.node.moving import (
     remove_keys,
 )
 from whatsapp_fleet.objects import ObjectStore
-from whatsapp_mcp.device.leader import leading
+from whatsapp_mcp.device.leader import lead_account
 from whatsapp_mcp.device.operations import control, sends
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
 from whatsapp_mcp.ledger import Exposure, open_ledger
@@ -106,7 +106,7 @@ def texts(folder: AccountFolder) -> list[str]:
 async def led_here(home: Path) -> AsyncIterator[LedAccount]:
     """A server of a computer leads the account from its files."""
     settings = Settings(home=home)
-    async with leading(settings.account_folder("work"), CurrentSettings(settings, "work")) as it:
+    async with lead_account(settings.account_folder("work"), CurrentSettings(settings, "work")) as it:
         yield LedAccount(it, 0, home)
 
 

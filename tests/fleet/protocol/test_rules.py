@@ -12,15 +12,15 @@ from whatsapp_fleet.protocol import (
     AppendOutcome,
     Challenge,
     Durability,
+    EpochRaise,
     Lease,
     LeaseTimes,
     NextMove,
     OwnLease,
     Position,
-    Raise,
     Reconnect,
-    Rest,
     Stamp,
+    StayDisconnected,
     Step,
     after_replaced,
     is_rewound,
@@ -164,34 +164,34 @@ def test_the_epoch_is_raised_before_the_login_changes_and_keys_are_read_last() -
 @pytest.mark.parametrize(
     ("lease", "ended", "answer"),
     [
-        (Lease("old", 4), True, Raise.WRITE),
-        (Lease("old", 4), False, Raise.REFUSE),
-        (Lease("me", 5), False, Raise.DONE),
-        (Lease("other", 5), True, Raise.REFUSE),
-        (Lease("other", 5), False, Raise.REFUSE),
-        (Lease("old", 6), True, Raise.REFUSE),
+        (Lease("old", 4), True, EpochRaise.WRITE),
+        (Lease("old", 4), False, EpochRaise.REFUSE),
+        (Lease("me", 5), False, EpochRaise.DONE),
+        (Lease("other", 5), True, EpochRaise.REFUSE),
+        (Lease("other", 5), False, EpochRaise.REFUSE),
+        (Lease("old", 6), True, EpochRaise.REFUSE),
     ],
 )
 def test_an_account_is_taken_only_from_the_ended_run_that_was_seen(
-    lease: Lease, ended: bool, answer: Raise
+    lease: Lease, ended: bool, answer: EpochRaise
 ) -> None:
     assert may_raise(lease, Lease("old", 4), "me", ended=ended) is answer
 
 
 def test_an_account_that_was_given_up_is_free() -> None:
     free = Lease(None, 4)
-    assert may_raise(free, free, "me", ended=False) is Raise.WRITE
+    assert may_raise(free, free, "me", ended=False) is EpochRaise.WRITE
 
 
 def test_a_run_takes_an_account_that_a_request_of_its_own_has_given_it_unnoticed() -> None:
     own = Lease("me", 5)
-    assert may_raise(own, own, "me", ended=False) is Raise.WRITE
-    assert may_raise(Lease("me", 6), own, "me", ended=False) is Raise.DONE
+    assert may_raise(own, own, "me", ended=False) is EpochRaise.WRITE
+    assert may_raise(Lease("me", 6), own, "me", ended=False) is EpochRaise.DONE
 
 
 def test_a_leader_that_is_replaced_comes_back_once_and_then_rests() -> None:
     assert after_replaced(TIMES, 1, 100) == Reconnect(110)
-    assert after_replaced(TIMES, 2, 130) == Rest()
+    assert after_replaced(TIMES, 2, 130) == StayDisconnected()
 
 
 def test_a_server_with_a_synchronous_standby_is_durable() -> None:

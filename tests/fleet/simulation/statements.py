@@ -23,7 +23,7 @@ from tests.fleet.simulation.rows import (
     stamp_key,
 )
 from tests.fleet.simulation.world import Violation
-from whatsapp_fleet.protocol import Lease, Position, Raise, Stamp, may_raise
+from whatsapp_fleet.protocol import EpochRaise, Lease, Position, Stamp, may_raise
 
 
 class Leases(NamedTuple):
@@ -96,11 +96,11 @@ def raise_epoch(account: str, seen: Lease, run: str, defects: frozenset[Defect])
         await txn.pause()
         former: Run | None = txn.get(run_key(lease.run)) if lease.run else None
         match may_raise(lease, seen, run, ended=former is not None and former.ended):
-            case Raise.REFUSE:
+            case EpochRaise.REFUSE:
                 raise Fenced
-            case Raise.DONE if Defect.UNCONFIRMED_RAISE in defects:
+            case EpochRaise.DONE if Defect.UNCONFIRMED_RAISE in defects:
                 return lease.epoch
-            case Raise.DONE | Raise.WRITE:
+            case EpochRaise.DONE | EpochRaise.WRITE:
                 pass
         txn.put(lease_key(account), Lease(run, seen.epoch + 1))
         for kind in (JOURNAL, LOG):

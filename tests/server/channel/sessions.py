@@ -16,7 +16,7 @@ from mcp.types import JSONRPCNotification, JSONRPCRequest
 from tests.server.fakes import CODE
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import ServicesSource
-from whatsapp_mcp.server.channel import Channel
+from whatsapp_mcp.server.channel import ClaudeChannel
 
 LIMIT = 30.0
 
@@ -85,7 +85,7 @@ async def session(source: ServicesSource, chat: str = "") -> AsyncIterator[Sessi
     """A session with a channel of this chat; empty: the chat with oneself."""
     to_server, theirs = anyio.create_memory_object_stream[SessionMessage | Exception](16)
     ours, from_server = anyio.create_memory_object_stream[SessionMessage](64)
-    channel = Channel(source, chat, new_code=lambda: CODE)
+    channel = ClaudeChannel(source, chat, new_code=lambda: CODE)
     application = create(source, new_code=lambda: CODE)
     async with to_server, theirs, ours, from_server, anyio.create_task_group() as tasks:
         tasks.start_soon(application.run_streams, theirs, ours, channel)

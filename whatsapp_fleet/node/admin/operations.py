@@ -22,6 +22,7 @@ from whatsapp_fleet.node.admin.answers import (
     WatchedData,
 )
 from whatsapp_fleet.node.admin.requests import (
+    AwaitedRevision,
     NewAccount,
     NewPrincipal,
     NewSettings,
@@ -31,7 +32,6 @@ from whatsapp_fleet.node.admin.requests import (
     PrincipalChange,
     Quarantine,
     Removal,
-    Since,
 )
 from whatsapp_mcp.models import LinkState
 from whatsapp_mcp.server.render import StatusData, link_data, qr_png, status_data
@@ -68,7 +68,7 @@ async def _link(admin: Administration, path: Path, asked: Phone) -> LinkingData:
     return _picture(await admin.link(path["name"], asked.phone))
 
 
-async def _link_state(admin: Administration, path: Path, asked: Since) -> LinkingData:
+async def _link_state(admin: Administration, path: Path, asked: AwaitedRevision) -> LinkingData:
     return _picture(await admin.link_state(path["name"], asked.after, asked.wait))
 
 
@@ -126,7 +126,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "linking_of_account", "GET", f"{_ACCOUNT}/link", "How far linking has come, with the present code",
-        Since, LinkingData, _link_state,
+        AwaitedRevision, LinkingData, _link_state,
     ),
     Operation(
         "pause_account", "POST", f"{_ACCOUNT}/pause", "Close an account's connection for a while",

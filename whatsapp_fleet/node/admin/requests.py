@@ -42,7 +42,7 @@ class Phone(_Body):
     phone: str | None = None
 
 
-class Since(_Body):
+class AwaitedRevision(_Body):
     """Which state of linking is awaited: one with a revision above `after`, for `wait` seconds at most."""
 
     after: int = -1

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import anyio
 
 from whatsapp_fleet.node.replicas.peers import Lost, Peers, Unreachable
-from whatsapp_fleet.node.replicas.wire import PERFORM, Answer
+from whatsapp_fleet.node.replicas.wire import PERFORM, NodeAnswer
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.server.calls import Progress
@@ -75,7 +75,7 @@ class AccountLeader:
 
     async def _of_leader(
         self, method: str, params: Params, deadline: float, reads: bool, progress: Progress | None
-    ) -> Answer | None:
+    ) -> NodeAnswer | None:
         """Return the leader's answer; None if there is no leader for `LEADER_LIMIT`.
 
         Raises:
@@ -115,7 +115,7 @@ class AccountLeader:
             retry_after=_RETRY_AFTER,
         )
 
-    async def _of_a_copy(self, params: Params, deadline: float) -> Answer | None:
+    async def _of_a_copy(self, params: Params, deadline: float) -> NodeAnswer | None:
         for address in self.directory.holders(self.account):
             try:
                 node = await self.peers.at(address)

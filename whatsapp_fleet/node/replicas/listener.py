@@ -89,7 +89,7 @@ async def accept(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ReplicaStream:
     """A stream to a replica, and the names that its certificate is for; none where it has shown none."""
 
     stream: ByteStream
@@ -105,17 +105,17 @@ class _Shown:
             raise PermissionError("the certificate is for no replica that node.replicas names")
 
 
-async def _shown(stream: ByteStream, node: NodeSettings) -> _Shown:
+async def _shown(stream: ByteStream, node: NodeSettings) -> _ReplicaStream:
     """The stream to a replica that has shown a certificate; without one the settings listen on loopback."""
     context = _context(node, ssl.PROTOCOL_TLS_SERVER)
     if context is None:
-        return _Shown(stream)
+        return _ReplicaStream(stream)
     shown = await TLSStream.wrap(stream, server_side=True, ssl_context=context, standard_compatible=False)
-    return _Shown(shown, _names(shown.extra_attributes[TLSAttribute.peer_certificate]()))
+    return _ReplicaStream(shown, _names(shown.extra_attributes[TLSAttribute.peer_certificate]()))
 
 
 async def _end_unlisted(
-    shown: _Shown, listed: Callable[[], Collection[str]], scope: anyio.CancelScope
+    shown: _ReplicaStream, listed: Callable[[], Collection[str]], scope: anyio.CancelScope
 ) -> None:
     """End what is done for a replica once it may call no longer."""
     while True:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from whatsapp_fleet.node.replicas.wire import PING, PROGRESS, PROTOCOL, Answer
+from whatsapp_fleet.node.replicas.wire import PING, PROGRESS, PROTOCOL, NodeAnswer
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, Denied, NotConnected, WhatsAppError, cause
 from whatsapp_mcp.processes.rpc import HELLO, Params, Peer
 from whatsapp_mcp.server.calls import Progress
@@ -68,7 +68,7 @@ class NodeConnection:
 
     async def ask(
         self, method: str, params: Params, *, deadline: float, progress: Progress | None = None
-    ) -> Answer:
+    ) -> NodeAnswer:
         """Send a request to the node and return its answer.
 
         Args:
@@ -88,7 +88,7 @@ class NodeConnection:
         self._waiting += 1
         self._asked.set()
         try:
-            return cast("Answer", await self._peer.call(method, params, deadline=deadline))
+            return cast("NodeAnswer", await self._peer.call(method, params, deadline=deadline))
         except NotConnected as error:
             if self._peer.closed:
                 raise Lost from error

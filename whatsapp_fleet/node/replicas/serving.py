@@ -21,15 +21,15 @@ from whatsapp_fleet.node.replicas.wire import (
     PING,
     PROGRESS,
     PROTOCOL,
-    Answer,
     CallFacts,
+    NodeAnswer,
 )
 from whatsapp_mcp import __version__
 from whatsapp_mcp.device.operations import CallersDevices
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, Unsupported
 from whatsapp_mcp.models import Caller
-from whatsapp_mcp.policy import Situation, require
+from whatsapp_mcp.policy import CallerState, require
 from whatsapp_mcp.processes.rpc import Guest, Params, Peer, by_name, greeted_peer
 from whatsapp_mcp.server.calls import Call, ServicesSource, contained, no_progress
 from whatsapp_mcp.server.procedures import Procedure, procedure
@@ -150,25 +150,25 @@ class Served:
         async with greeted_peer(stream, guest, hello, handle, calls_at_once=CALLS_AT_ONCE) as peer:
             await peer.wait_closed()
 
-    async def _perform(self, params: Params, peer: Peer) -> Answer:
+    async def _perform(self, params: Params, peer: Peer) -> NodeAnswer:
         account = self._accounts.get(str(params.get("account")))
         if account is None:
-            return Answer(by="nobody")
+            return NodeAnswer(by="nobody")
         wanted = procedure(str(params.get("procedure")))
         if account.since is not None and not (wanted.reads and params.get("stale") is True):
-            return Answer(by="nobody")
+            return NodeAnswer(by="nobody")
         call = _call_of(params, account.source, peer)
         values = wanted.load(_members(params.get("values")))
         if wanted.act is not None:
-            require(account.source.policy, wanted.act, Situation(call.caller))
+            require(account.source.policy, wanted.act, CallerState(call.caller))
         with account.run():
             result = await contained(wanted.name, partial(_run, wanted, call, values))
         return _answer(account, wanted, result)
 
-    async def _operate(self, params: Params) -> Answer:
+    async def _operate(self, params: Params) -> NodeAnswer:
         account = self._accounts.get(str(params.get("account")))
         if account is None or account.since is not None:
-            return Answer(by="nobody")
+            return NodeAnswer(by="nobody")
         operation = OPERATIONS.get(str(params.get("operation")))
         if operation is None:
             raise Unsupported(
@@ -180,7 +180,7 @@ class Served:
             devices = CallersDevices(await account.source.devices(), _caller(params.get("caller")))
             async with devices.use() as device:
                 result = await device.perform(operation, arguments)
-            return Answer(by="leader", result=operation.result.dump_python(result, mode="json"))
+            return NodeAnswer(by="leader", result=operation.result.dump_python(result, mode="json"))
         raise AssertionError("a call that is ended raises")
 
 
@@ -188,10 +188,10 @@ async def _run(wanted: Procedure, call: Call, values: dict[str, Any]) -> Any:
     return await wanted.function(call, **values)
 
 
-def _answer(account: _Account, wanted: Procedure, result: Any) -> Answer:
+def _answer(account: _Account, wanted: Procedure, result: Any) -> NodeAnswer:
     if account.since is not None:
-        return Answer(by="copy", result=wanted.dump_result(marked(result, account.since())))
-    return Answer(by="leader", result=wanted.dump_result(result))
+        return NodeAnswer(by="copy", result=wanted.dump_result(marked(result, account.since())))
+    return NodeAnswer(by="leader", result=wanted.dump_result(result))
 
 
 def _call_of(params: Params, source: ServicesSource, peer: Peer) -> Call:

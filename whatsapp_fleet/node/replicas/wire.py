@@ -57,7 +57,7 @@ class CallFacts:
 _FACTS: Final = TypeAdapter(CallFacts)
 
 
-class Answer(TypedDict):
+class NodeAnswer(TypedDict):
     """A node's answer.
 
     Attributes:

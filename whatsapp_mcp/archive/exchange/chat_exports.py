@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from whatsapp_mcp.archive.database import ID_BITS, column, fold, value
-from whatsapp_mcp.archive.exchange.foreign_reading import Taken, clean_text, number_jid
+from whatsapp_mcp.archive.exchange.foreign_reading import AcceptedMessage, clean_text, number_jid
 from whatsapp_mcp.archive.exchange.prepared_imports import MADE, DatedMessage
 from whatsapp_mcp.archive.identity import chat_kind
 from whatsapp_mcp.decoding import Content, Flag, MediaInfo
@@ -88,10 +88,10 @@ def _by_name(db: sqlite3.Connection, name: str) -> str:
     return found[0] if len(found) == 1 else f"{hashlib.sha256(fold(name).encode()).hexdigest()[:16]}@import"
 
 
-def exported_message(one: DatedMessage, at: int, chat: str, sender: str | None) -> Taken:
+def exported_message(one: DatedMessage, at: int, chat: str, sender: str | None) -> AcceptedMessage:
     """An exported message in the form of one of another archive."""
     foreign = ForeignMessage(one.wa_id, chat, sender, at)
-    return Taken(chat, sender, _content(one.message, one.mime_type), None, foreign)
+    return AcceptedMessage(chat, sender, _content(one.message, one.mime_type), None, foreign)
 
 
 def _content(message: ExportedMessage, mime_type: str | None) -> Content:
@@ -135,7 +135,9 @@ def find_here(
     return None
 
 
-def find_exported(db: sqlite3.Connection, chat: int, taken: Taken, *, is_own: bool) -> tuple[Any, ...] | None:
+def find_exported(
+    db: sqlite3.Connection, chat: int, taken: AcceptedMessage, *, is_own: bool
+) -> tuple[Any, ...] | None:
     """The message made of an exported chat that says what one with an id says.
 
     Returns:

@@ -16,7 +16,13 @@ from typing import Final, TypeVar
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import value
-from whatsapp_mcp.archive.exchange.foreign_reading import DRY_PAIRS, ForeignReader, Taken, clean_text, parsed
+from whatsapp_mcp.archive.exchange.foreign_reading import (
+    DRY_PAIRS,
+    AcceptedMessage,
+    ForeignReader,
+    clean_text,
+    parsed,
+)
 from whatsapp_mcp.archive.exchange.import_records import ImportSlice, add_to_report
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage
 from whatsapp_mcp.archive.identity import Identities, chat_kind
@@ -211,11 +217,13 @@ def import_page(
     return report
 
 
-def _readable(reader: ForeignReader, page: ForeignPage, unreadable: dict[Unreadable, int]) -> Iterator[Taken]:
+def _readable(
+    reader: ForeignReader, page: ForeignPage, unreadable: dict[Unreadable, int]
+) -> Iterator[AcceptedMessage]:
     """The messages that are taken over; the others are counted."""
     for message in page.messages:
         taken = reader.message(message)
-        if isinstance(taken, Taken):
+        if isinstance(taken, AcceptedMessage):
             yield taken
         else:
             unreadable[taken] = unreadable.get(taken, 0) + 1

@@ -58,7 +58,7 @@ def clean_text(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Taken:
+class AcceptedMessage:
     """A message of a foreign archive that is taken over.
 
     Attributes:
@@ -91,7 +91,7 @@ class ForeignReader:
         if not number:
             context.db.execute(DRY_PAIRS)
 
-    def message(self, message: ForeignMessage) -> Taken | Unreadable:
+    def message(self, message: ForeignMessage) -> AcceptedMessage | Unreadable:
         """A message, or why it is not taken over."""
         chat = self.address(message.chat)
         if chat is None or "@" not in message.chat:
@@ -113,7 +113,7 @@ class ForeignReader:
         edited_at = edited // 1000 if edited and possible_time(self._context, edited // 1000) else None
         if edited_at is not None:
             content.flags |= Flag.ONLY_EDITED
-        return Taken(chat, sender, content, edited_at, message)
+        return AcceptedMessage(chat, sender, content, edited_at, message)
 
     def address(self, text: str) -> str | None:
         """The address that is used for one of the file; None for what is none."""
@@ -148,14 +148,14 @@ class ForeignReader:
             content.flags |= Flag.MENTIONS_ME
         return content
 
-    def reactions(self, taken: Taken) -> Iterator[tuple[str | None, int, str]]:
+    def reactions(self, taken: AcceptedMessage) -> Iterator[tuple[str | None, int, str]]:
         """Address of who reacted (None: the owner), when in milliseconds, and the emoji."""
         for one in taken.foreign.reactions[: decoding.MAX_ADDONS]:
             sender = self._person(one.sender)
             if sender is not _NOBODY and one.emoji and possible_time(self._context, one.at_ms // 1000):
                 yield sender, one.at_ms, decoding.bounded_text(clean_text(one.emoji), decoding.EMOJI)
 
-    def votes(self, taken: Taken) -> Iterator[tuple[str | None, int, bytes]]:
+    def votes(self, taken: AcceptedMessage) -> Iterator[tuple[str | None, int, bytes]]:
         """Address of who voted, when, and the SHA-256 of each chosen option."""
         content = taken.content
         names = EVENT_ANSWERS if content.kind is MessageKind.EVENT else content.details.get("options", ())
@@ -165,7 +165,7 @@ class ForeignReader:
                 chosen = [names[place] for place in sorted({*one.options}) if 0 <= place < len(names)]
                 yield sender, one.at_ms, b"".join(hashlib.sha256(name.encode()).digest() for name in chosen)
 
-    def receipts(self, taken: Taken) -> Iterator[tuple[str, decoding.ReceiptKind, int]]:
+    def receipts(self, taken: AcceptedMessage) -> Iterator[tuple[str, decoding.ReceiptKind, int]]:
         """Address of the reader, how far they got, and when."""
         kinds = decoding.ReceiptKind
         for one in taken.foreign.receipts[:_MOST_RECEIPTS]:

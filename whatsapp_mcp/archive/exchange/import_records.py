@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import RAW_GONE, column, placeholders, value
-from whatsapp_mcp.archive.exchange.foreign_reading import Taken
+from whatsapp_mcp.archive.exchange.foreign_reading import AcceptedMessage
 from whatsapp_mcp.archive.exchange.imported_messages import ImportedMessage, ImportedMessages
 from whatsapp_mcp.archive.identity import Identities, refresh_chat
 from whatsapp_mcp.archive.write import WriteContext
@@ -195,7 +195,7 @@ class ImportSlice:
             for table in ("addresses", "chats")
         ]
 
-    def place(self, taken: Taken) -> ImportedMessage:
+    def place(self, taken: AcceptedMessage) -> ImportedMessage:
         """A message with the numbers of its chat and sender."""
         at, identities = taken.foreign.at, self.identities
         return ImportedMessage(taken, identities.chat(taken.chat, at), identities.sender(taken.sender, at))

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import ID_BITS, column, placeholders, value
 from whatsapp_mcp.archive.exchange import chat_exports
-from whatsapp_mcp.archive.exchange.foreign_reading import Taken
+from whatsapp_mcp.archive.exchange.foreign_reading import AcceptedMessage
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write import WriteContext
 from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, PLACEHOLDERS, Content, Flag
@@ -60,7 +60,7 @@ class ImportedMessage:
         filled: Whether something of it came over the connection, and could not be read.
     """
 
-    taken: Taken
+    taken: AcceptedMessage
     chat: int
     sender: int
     id: int = 0
@@ -213,7 +213,7 @@ class ImportedMessages:
             self._fill(one, here)
             return
         if state.has_ref(self._db, self._number, here.ref):  # it was counted already
-            one.again, one.filled = True, state.came(self._db, here.ref)
+            one.again, one.filled = True, state.has_received_copy(self._db, here.ref)
         else:
             self.written.known += 1
         if is_revoked:

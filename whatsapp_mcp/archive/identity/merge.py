@@ -108,7 +108,7 @@ def merge_messages(db: sqlite3.Connection, one: int, other: int) -> int:
 
 
 def _came(db: sqlite3.Connection, message: int) -> bool:
-    return state.came(db, value(db, "SELECT ref FROM messages WHERE id = ?", (message,)))
+    return state.has_received_copy(db, value(db, "SELECT ref FROM messages WHERE id = ?", (message,)))
 
 
 def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:

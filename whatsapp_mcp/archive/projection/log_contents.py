@@ -161,7 +161,7 @@ def _digest(events: Sequence[DecodedEvent]) -> str:
     return hashlib.sha256(_as_json().dump_json(tuple(events), exclude_defaults=True)).hexdigest()[:32]
 
 
-class Place(NamedTuple):
+class LogPosition(NamedTuple):
     """A place in the log: the number of an operation, and the hash of the log up to it."""
 
     seq: int
@@ -188,12 +188,12 @@ class Places(NamedTuple):
         least: Where `raw.db` stood when `archive.db` was last written together with it.
     """
 
-    archive: Place
-    raw: Place
-    least: Place
+    archive: LogPosition
+    raw: LogPosition
+    least: LogPosition
 
 
-def place_of(db: sqlite3.Connection) -> Place:
+def place_of(db: sqlite3.Connection) -> LogPosition:
     """Return the position of `archive.db` in the log.
 
     Raises:
@@ -204,7 +204,7 @@ def place_of(db: sqlite3.Connection) -> Place:
         raise Unsupported(
             "This archive was not made of a log.", "Keep its folder elsewhere, or move the account."
         )
-    return Place(number, mark)
+    return LogPosition(number, mark)
 
 
 def places_of(db: sqlite3.Connection, raw: sqlite3.Connection) -> Places:
@@ -212,10 +212,10 @@ def places_of(db: sqlite3.Connection, raw: sqlite3.Connection) -> Places:
     has_hash = value(raw, "SELECT 1 FROM sqlite_master WHERE name = 'log_hash'")
     return Places(
         place_of(db),
-        Place(value(raw, "SELECT number FROM applied") or 0, value(raw, "SELECT hash FROM log_hash"))
+        LogPosition(value(raw, "SELECT number FROM applied") or 0, value(raw, "SELECT hash FROM log_hash"))
         if has_hash
-        else Place(0, NOTHING),
-        Place(int(_meta(db, "raw_operation", "0")), _meta(db, "raw_log_hash", NOTHING)),
+        else LogPosition(0, NOTHING),
+        LogPosition(int(_meta(db, "raw_operation", "0")), _meta(db, "raw_log_hash", NOTHING)),
     )
 
 
@@ -234,7 +234,7 @@ async def agreement(places: Places, storage: LogStorage) -> Agreement:
     return await _agreement_of(places.raw, storage)
 
 
-async def _agreement_of(place: Place, storage: LogStorage) -> Agreement:
+async def _agreement_of(place: LogPosition, storage: LogStorage) -> Agreement:
     log = storage.log
     if place.seq > await log.last():
         return Agreement.DIFFERENT
@@ -248,7 +248,7 @@ async def _agreement_of(place: Place, storage: LogStorage) -> Agreement:
     return Agreement.WHOLE
 
 
-async def _agreement_at_the_beginning(place: Place, storage: LogStorage) -> Agreement:
+async def _agreement_at_the_beginning(place: LogPosition, storage: LogStorage) -> Agreement:
     """Compare a place with a log that has at most the operations that follow it."""
     try:
         rows = await storage.log.read(place.seq, 1)
@@ -260,5 +260,5 @@ async def _agreement_at_the_beginning(place: Place, storage: LogStorage) -> Agre
     return _equal(newest.hash if newest is not None and newest.seq == place.seq else "", place)
 
 
-def _equal(found: str, place: Place) -> Agreement:
+def _equal(found: str, place: LogPosition) -> Agreement:
     return Agreement.WHOLE if found == place.hash else Agreement.DIFFERENT

@@ -18,8 +18,8 @@ from whatsapp_mcp.archive.committer import Committer, Outcome
 from whatsapp_mcp.archive.database import Writer
 from whatsapp_mcp.archive.operations import WriteOperation
 from whatsapp_mcp.archive.projection.log_contents import (
+    LogPosition,
     LogStorage,
-    Place,
     body_of,
     former_of,
     hash_of,
@@ -273,7 +273,7 @@ class LogWriter:
         mark = hash_of(body)
         with self._committer.raw_damage():
             outcome = self._committer.commit(operation, mark=mark)
-        self._place = Place(self._place.seq + 1, mark)
+        self._place = LogPosition(self._place.seq + 1, mark)
         return outcome
 
     async def _unlink(self, files: list[str]) -> None:

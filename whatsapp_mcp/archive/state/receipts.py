@@ -56,7 +56,7 @@ def store_receipt(
         if (one.target.sender == OWNER) != (kind is ReceiptKind.SEEN)
     ]
     # That a file brought a message moves nothing: the file may go again. Its receipt goes on waiting.
-    there = [one for one in found if not one.imported or came(db, one.ref)]
+    there = [one for one in found if not one.imported or has_received_copy(db, one.ref)]
     if not there:
         addons.insert_addon(db, EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(kind)))
         if kind is not ReceiptKind.SEEN:
@@ -82,7 +82,7 @@ def _person(db: sqlite3.Connection, chat: int) -> int | None:
     return value(db, "SELECT contact_id FROM chats WHERE id = ?", (chat,))
 
 
-def came(db: sqlite3.Connection, ref: int) -> bool:
+def has_received_copy(db: sqlite3.Connection, ref: int) -> bool:
     """Return whether a lesser version of a file's message came over the connection."""
     copy = "SELECT 1 FROM imported_copies WHERE ref = ? AND import_id = 0"
     return db.execute(copy, (ref,)).fetchone() is not None
@@ -105,7 +105,7 @@ def take_early_imported(db: sqlite3.Connection, chat: int, wa_id: str) -> None:
         (wa_id, chat),
     ).fetchall():
         for one in addons.addon_messages(db, wa_id, chat_address):
-            if one.imported and one.target.sender == OWNER and not came(db, one.ref):
+            if one.imported and one.target.sender == OWNER and not has_received_copy(db, one.ref):
                 advance_imported(db, one, address, ReceiptKind(kind), at)
 
 

@@ -98,7 +98,7 @@ class MessageWriter:
         """
         db, content = self._db, update.content
         kind, ref, via = db.execute("SELECT kind, ref, via FROM messages WHERE id = ?", (message,)).fetchone()
-        came, now = state.came(db, ref), self._identities.via(update.chat, update.sender)
+        came, now = state.has_received_copy(db, ref), self._identities.via(update.chat, update.sender)
         db.execute(
             "UPDATE messages SET via = ? WHERE id = ?",
             (None if came and None in (via, now) else now, message),

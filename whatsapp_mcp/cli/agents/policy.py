@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.cli.agents.expectations import Expectation
     from whatsapp_mcp.models import ChatFacts
-    from whatsapp_mcp.policy import Act, Decision, Situation
+    from whatsapp_mcp.policy import Act, CallerState, Decision
     from whatsapp_mcp.settings import AccountFolder
 
 app = App(no_args_is_help=True)
@@ -33,7 +33,7 @@ class _Explained(NamedTuple):
     """A decision, and what it was about."""
 
     act: Act
-    situation: Situation
+    situation: CallerState
     decision: Decision
 
 
@@ -105,7 +105,7 @@ async def _explained(
     from whatsapp_mcp.archive import open_archive
     from whatsapp_mcp.ledger import open_ledger
     from whatsapp_mcp.models import Caller
-    from whatsapp_mcp.policy import Act, Policy, Situation, decide
+    from whatsapp_mcp.policy import Act, CallerState, Policy, decide
     from whatsapp_mcp.server.tools import declared, tool_names
 
     declaration = declared(tool)
@@ -125,7 +125,7 @@ async def _explained(
             whose = ledger.tainted().get(principal, frozenset())
         tainted = bool(whose) if policy.mode == "lockdown" else "stranger" in whose
     act = Act(tool, declaration.effect, declaration.audience, chats)
-    situation = Situation(caller, tainted)
+    situation = CallerState(caller, tainted)
     return _Explained(act, situation, decide(policy, act, situation))
 
 

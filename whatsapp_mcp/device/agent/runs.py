@@ -16,7 +16,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.agent import command, rules
 from whatsapp_mcp.device.agent.admission import Admission
 from whatsapp_mcp.device.agent.speaking import Speaker
-from whatsapp_mcp.device.agent.words import Handed, words_of
+from whatsapp_mcp.device.agent.words import AgentInput, words_of
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import Busy, WhatsAppError
@@ -33,7 +33,7 @@ _TEXTS: Final = ("result", "text")
 _COSTS: Final = ("total_cost_usd", "cost")
 
 
-class Answer(NamedTuple):
+class AgentAnswer(NamedTuple):
     """The answer of a command.
 
     Attributes:
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
     cost: float = 0.0
 
 
-def answer_in(output: str, form: str) -> Answer:
+def answer_in(output: str, form: str) -> AgentAnswer:
     """Parse the output of a command.
 
     Args:
@@ -56,7 +56,7 @@ def answer_in(output: str, form: str) -> Answer:
         ValueError: It is not of this form.
     """
     if form == "text":
-        return Answer(output)
+        return AgentAnswer(output)
     try:
         value = json.loads(output)
     except RecursionError as error:
@@ -68,7 +68,7 @@ def answer_in(output: str, form: str) -> Answer:
     if text is None:
         raise ValueError(f"no {' or '.join(_TEXTS)} in it")
     # JSON can name half a character, which nothing can write.
-    return Answer(text.encode("utf-8", "replace").decode(), _cost_in(found))
+    return AgentAnswer(text.encode("utf-8", "replace").decode(), _cost_in(found))
 
 
 def _cost_in(found: dict[str, Any]) -> float:
@@ -205,9 +205,9 @@ class Runs:
         assert taken is not None
         ended = await self._run(agent, taken, handed)
         try:
-            answer = answer_in(ended.output, agent.output) if ended.output is not None else Answer("")
+            answer = answer_in(ended.output, agent.output) if ended.output is not None else AgentAnswer("")
         except ValueError:
-            ended, answer = command.Ended(None, "the command printed no such JSON"), Answer("")
+            ended, answer = command.Ended(None, "the command printed no such JSON"), AgentAnswer("")
         if ended.output is None:
             await self._fail(taken, ended.reason)
             return None
@@ -218,7 +218,7 @@ class Runs:
         await record.move(taken, HandOnState.ANSWERING, self._clock.now(), parts=parts, cost=answer.cost)
         return record.get(found.id)
 
-    async def _hand_out(self, found: HandOn) -> Handed | None:
+    async def _hand_out(self, found: HandOn) -> AgentInput | None:
         """The words for the command; that they leave is written down before."""
         messages = await self._admission.messages(found)
         chat = await self._archive.chat_facts(found.chat)
@@ -237,7 +237,7 @@ class Runs:
         self._ledger.audit.read(AuditEntry(caller, "handed_on", (found.chat,), refs))
         return handed
 
-    async def _run(self, agent: AgentSettings, found: HandOn, handed: Handed) -> command.Ended:
+    async def _run(self, agent: AgentSettings, found: HandOn, handed: AgentInput) -> command.Ended:
         caller: Caller = await self._speaker.caller_of(found.chat)
         folder = agent.folder or self._folder
         await anyio.to_thread.run_sync(_make, folder, agent.folder is None)

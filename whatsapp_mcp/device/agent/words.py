@@ -29,7 +29,7 @@ from whatsapp_mcp.text.zone import local
 _UNHEARD: Final = "[a voice note that was not transcribed]"
 
 
-class Handed(NamedTuple):
+class AgentInput(NamedTuple):
     """The input that is handed to an agent's command.
 
     Attributes:
@@ -54,7 +54,7 @@ async def words_of(
     messages: Sequence[Message],
     zone: tzinfo,
     tainted: Container[str],
-) -> Handed:
+) -> AgentInput:
     """The words of messages that are handed on.
 
     Args:
@@ -96,7 +96,7 @@ async def words_of(
         "messages": told,
         "material": material,
     }
-    return Handed(document, bool(orders), strangers)
+    return AgentInput(document, bool(orders), strangers)
 
 
 def _head(message: Message, zone: tzinfo) -> dict[str, Any]:

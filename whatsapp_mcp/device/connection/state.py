@@ -160,7 +160,7 @@ def step(connection: Connection, event: Event, moment: Moment) -> Step:
     match event:
         case Opened(True, str(refusal)):
             # Not deleted: it may be the archive that was replaced. Who links a phone deletes them.
-            return _rest(replace(connection, linked=False, failures=0), S.UNLINKED, refusal, moment)
+            return _stopped(replace(connection, linked=False, failures=0), S.UNLINKED, refusal, moment)
         case Opened(linked):
             return _opened(
                 replace(connection, running=False, linked=linked, online_at=None, stuck=None), moment
@@ -174,10 +174,10 @@ def step(connection: Connection, event: Event, moment: Moment) -> Step:
         case LinkAsked():
             return _link_asked(connection, moment)
         case Unlinked(reason):
-            return _rest(connection, S.UNLINKED, reason, moment, forget=True)
+            return _stopped(connection, S.UNLINKED, reason, moment, forget=True)
         case KeysLost() if connection.linked and connection.online_at is None:
             # Not deleted: what cannot be read may be readable tomorrow.
-            return _rest(replace(connection, linked=False, failures=0), S.UNLINKED, _NO_KEYS, moment)
+            return _stopped(replace(connection, linked=False, failures=0), S.UNLINKED, _NO_KEYS, moment)
         case ReconnectAsked() if connection.linked and connection.state is not S.PAUSED:
             return _start(replace(connection, failures=0, flaps=0), S.CONNECTING, None, moment)
         case PauseAsked(until) if _may_pause(connection):
@@ -192,25 +192,25 @@ def _reported(connection: Connection, event: ClientEvent, moment: Moment) -> Ste
     """Return the step that a report of the running client causes."""
     match event:
         case LoggedOut(_, reason):
-            return _rest(connection, S.UNLINKED, reason, moment, forget=True)
+            return _stopped(connection, S.UNLINKED, reason, moment, forget=True)
         case Replaced() if connection.returns_after is not None:
             wait = connection.returns_after
             until = moment.now + timedelta(seconds=wait)
             once = replace(connection, returns_after=None)
-            return _rest(once, S.REPLACED, _REPLACED_ONCE, moment, until=until, wait=wait)
+            return _stopped(once, S.REPLACED, _REPLACED_ONCE, moment, until=until, wait=wait)
         case Replaced():
-            return _rest(connection, S.REPLACED, "Another client took over this session.", moment)
+            return _stopped(connection, S.REPLACED, "Another client took over this session.", moment)
         case Banned(_, reason, seconds) if seconds > 0:
             until = moment.now + timedelta(seconds=seconds)
-            return _rest(
+            return _stopped(
                 connection, S.BANNED, reason, moment, until=until, wait=min(seconds, WALL_CLOCK_CHECK)
             )
         case Outdated():
-            return _rest(connection, S.OUTDATED, "WhatsApp no longer accepts this client version.", moment)
+            return _stopped(connection, S.OUTDATED, "WhatsApp no longer accepts this client version.", moment)
         case Refused(_, reason) | Banned(_, reason) if connection.linked:
             failures = connection.failures + 1
             wait = backoff(failures, moment.chance, base=REFUSED_BASE, cap=REFUSED_CAP)
-            return _rest(replace(connection, failures=failures), S.REFUSED, reason, moment, wait=wait)
+            return _stopped(replace(connection, failures=failures), S.REFUSED, reason, moment, wait=wait)
         case Ended(_, reason, strayed=True):
             # However long it has been online: the next one may do the same.
             return _ended(connection, reason, moment, flaps=max(connection.flaps, FREE_FLAPS) + 1)
@@ -223,7 +223,7 @@ def _reported(connection: Connection, event: ClientEvent, moment: Moment) -> Ste
             online = replace(connection, linked=True, failures=0, online_at=moment.monotonic)
             return _settle(online, moment), ()
         case LinkingFailed(_, reason) if connection.state is S.LINKING:
-            return _rest(connection, S.UNLINKED, reason, moment, forget=True)
+            return _stopped(connection, S.UNLINKED, reason, moment, forget=True)
         case Code(_, lifetime) if connection.state is S.LINKING:
             return replace(connection, reason=None, timer=moment.monotonic + lifetime + QR_GRACE), ()
         case _:
@@ -310,7 +310,7 @@ def _may_pause(connection: Connection) -> bool:
 
 def _paused(connection: Connection, until: datetime | None, moment: Moment) -> Step:
     wait = None if until is None else min((until - moment.now).total_seconds(), WALL_CLOCK_CHECK)
-    return _rest(connection, S.PAUSED, _PAUSED, moment, until=until, wait=wait)
+    return _stopped(connection, S.PAUSED, _PAUSED, moment, until=until, wait=wait)
 
 
 def _is_due(connection: Connection, moment: Moment) -> bool:
@@ -342,7 +342,7 @@ def _passed(connection: Connection, moment: Moment) -> Step:
     match connection.state:
         case S.LINKING:
             why = "WhatsApp gave no code in time." if connection.reason == _NO_CODE else _CODE_EXPIRED
-            return _rest(connection, S.UNLINKED, why, moment, forget=True)
+            return _stopped(connection, S.UNLINKED, why, moment, forget=True)
         case S.CONNECTING if connection.running:
             return _ended(connection, "WhatsApp could not be reached in time.", moment)
         case S.RECONNECTING if connection.running and connection.online_at is None:
@@ -375,7 +375,7 @@ def _ended(connection: Connection, reason: str, moment: Moment, *, flaps: int | 
         flaps: How many ends in a row it is, where that does not depend on how long it was online.
     """
     if connection.state is S.LINKING or not connection.linked:
-        return _rest(connection, S.UNLINKED, f"Linking failed: {reason}", moment, forget=True)
+        return _stopped(connection, S.UNLINKED, f"Linking failed: {reason}", moment, forget=True)
     if flaps is not None:
         connection = replace(connection, flaps=flaps)
     elif connection.online_at is None:
@@ -418,7 +418,7 @@ def _settle(connection: Connection, moment: Moment) -> Connection:
     return _enter(settled, S.ONLINE, None, moment)
 
 
-def _rest(
+def _stopped(
     connection: Connection,
     state: S,
     reason: str,

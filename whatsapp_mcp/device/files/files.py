@@ -86,7 +86,7 @@ class Keeper:
         self._fetched = fetched
         self._wake = anyio.Event()
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Something was archived, or the connection is up: see whether there is a file to fetch."""
         self._wake.set()
 
@@ -210,13 +210,13 @@ class Files:
             clock,
             self._pace,
             online=online,
-            fetched=self.reading.look,
+            fetched=self.reading.wake,
         )
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Something was archived, or the connection is up: see what there is to do."""
-        self.keeper.look()
-        self.reading.look()
+        self.keeper.wake()
+        self.reading.wake()
 
     async def status(self) -> FilesStatus | None:
         """Return the progress of fetching and reading files; None if the archive does not say."""

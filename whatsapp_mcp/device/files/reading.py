@@ -73,11 +73,11 @@ _CANDIDATES: Final = 500
 async def digest_of(path: Path) -> str:
     """Return the SHA-256 digest of a file's content, in hexadecimal."""
 
-    def digest() -> str:
+    def settings_hash() -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    return await anyio.to_thread.run_sync(digest)
+    return await anyio.to_thread.run_sync(settings_hash)
 
 
 class Refusals:
@@ -175,7 +175,7 @@ class ReadingLoop:
         """Bytes of memory of the reading process; None while there is none."""
         return self._reader.memory if self._reader else None
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Something was archived or fetched: see whether there is a file to read."""
         self._heard = self._clock.monotonic()
         self._message.set()

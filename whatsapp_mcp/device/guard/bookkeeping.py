@@ -29,7 +29,7 @@ _NOT_COUNTED: Final = frozenset({"mark_read", "typing"})
 """Operations that accompany reading and writing, and count against no budget of their own."""
 
 
-Begin = Callable[[], Awaitable[None]]
+AuditBegin = Callable[[], Awaitable[None]]
 """Writes an act down; nothing of it may be done before this has returned.
 
 It raises `RateLimited`, as `Bookkeeper.check` of what was done since, and `Busy` where it cannot be written.
@@ -87,7 +87,7 @@ class Bookkeeper:
     @asynccontextmanager
     async def act(
         self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, admission: Admission
-    ) -> AsyncGenerator[Begin]:
+    ) -> AsyncGenerator[AuditBegin]:
         """Let an act be done, and write down what becomes of it; the body has to begin it."""
         entry = self._entry(operation, arguments, caller, admission.decision, admission.approval)
         if operation.name in _READINGS:

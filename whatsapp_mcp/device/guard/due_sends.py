@@ -138,7 +138,7 @@ class DueSends:
         caller = known.caller if known else UNKNOWN
         taint = taint_in(known)
         decision = await self._gate.judge(SEND, {"request": request}, caller, taint)
-        digest = await self._gate.sends.digest(entry.request)
+        digest = await self._gate.sends.content_hash(entry.request)
         approval = self._ledger.approvals.allowed(entry.send_id, digest, caller.principal)
         is_own = (await self._archive.chat_facts(request.chat)).is_own
         is_same = known is not None and known.digest == digest
@@ -280,7 +280,7 @@ class Leaving:
             decided = await self._archive.outbox_with_id(entry.request.content.album) or entry
             yes = released(decided.send_id)
         bound = yes.digest if yes is not None else decided.authorship and decided.authorship.digest
-        if bound and await self._gate.sends.digest(decided.request) != bound:
+        if bound and await self._gate.sends.content_hash(decided.request) != bound:
             return _CHANGED
         if await _has_passed_on(self._archive, entry, yes and yes.approval):
             return _CHANGED

@@ -18,8 +18,8 @@ from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.content import (
     Concerns,
     acts_of,
+    content_hash,
     described_files,
-    digest,
     of_origin,
     paths_of,
     reached,
@@ -53,10 +53,10 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import (
     Act,
     Audience,
+    CallerState,
     Decision,
     Effect,
     Policy,
-    Situation,
     agent_of,
     decide,
     denied,
@@ -217,7 +217,7 @@ class Gate:
         else:
             acts = await acts_of(self._archive, operation, arguments)
             if policy.rules_reading:
-                whose = Situation(caller)
+                whose = CallerState(caller)
                 acts += await readings(self._archive, policy, operation.name, arguments, whose)
         act, decision = await self._decide(policy, acts, caller, taint)
         is_looked_at = content and policy.withholds and not caller.is_trusted and acts[0].is_seen
@@ -261,7 +261,7 @@ class Gate:
         """The strictest decision, and about which act it is."""
         asks_for_taint = not all(act.effect in _NEVER_TAINTED for act in acts)
         tainted = asks_for_taint and await self.is_tainted(caller, taint)
-        situation = Situation(caller, tainted, is_answer=await self._is_answer(caller))
+        situation = CallerState(caller, tainted, is_answer=await self._is_answer(caller))
         decisions = [(act, decide(policy, act, situation)) for act in acts]
         act, decision = max(decisions, key=lambda each: strictness(each[1]))
         is_origin = act.effect is Effect.READ and acts[0].effect is not Effect.READ
@@ -333,7 +333,7 @@ class Gate:
         """Return the question to a person about an operation, with this reason."""
         chats = chats or await self._chats(operation, arguments)
         known = await referred(self._archive, arguments)
-        bound = await digest(operation, arguments, chats, known)
+        bound = await content_hash(operation, arguments, chats, known)
         files = await described_files(self._archive, paths_of(arguments))
         known = known._replace(files=files, group=await self._invited(operation, arguments))
         lines = lines_of(operation.name, arguments, chats, known, self._settings.now().zone)
@@ -359,7 +359,7 @@ class Gate:
         if request.at is not None and stored is not None and stored.at is not None:
             request = replace(request, at=stored.at)
         bound = held.digest, held.principal
-        return held.approval if bound == (await self.sends.digest(request), caller.principal) else None
+        return held.approval if bound == (await self.sends.content_hash(request), caller.principal) else None
 
     async def _chats(self, operation: Operation, arguments: Mapping[str, Any]) -> list[ChatFacts]:
         return [await self._archive.chat_facts(jid) for jid in reached(operation, arguments)]

@@ -39,7 +39,7 @@ _TARGETS: Final = {"secretEncryptedMessage": "targetMessageKey"}
 """Sealed changes, with the field that names what they change."""
 
 
-class Answer(NamedTuple):
+class AnswerChange(NamedTuple):
     """A change to a question on the phone: an answer, an edit or a deletion.
 
     Attributes:
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
     at: datetime
 
 
-def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str]) -> Answer | None:
+def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str]) -> AnswerChange | None:
     """Return what an event does with one of the questions; None if nothing that counts.
 
     Args:
@@ -73,7 +73,7 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
         return None
     at = datetime.fromtimestamp(message.Info.Timestamp / 1000, UTC)
     if changed is not None and changed in asked:
-        return Answer(changed, None, at)
+        return AnswerChange(changed, None, at)
     reaction = message.Message.reactionMessage
     if (
         reaction.key.ID not in asked
@@ -82,7 +82,7 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
     ):
         return None
     approved = _ANSWERS.get(reaction.text)
-    return None if approved is None else Answer(reaction.key.ID, approved, at)
+    return None if approved is None else AnswerChange(reaction.key.ID, approved, at)
 
 
 def phone_message_in(event: JournalEvent, own: Collection[str]) -> PhoneMessage | None:

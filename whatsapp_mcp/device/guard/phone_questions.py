@@ -23,7 +23,7 @@ import anyio
 
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.guard.phone_answers import Answer, answer_in
+from whatsapp_mcp.device.guard.phone_answers import AnswerChange, answer_in
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.ledger import Approvals, HeldAct, Ledger
@@ -103,7 +103,7 @@ class PhoneQuestions:
         self._zone = zone
         self._asked: dict[str, _Asked] = {}
         self._unposted: dict[str, HeldAct] = {}
-        self._answers: deque[Answer] = deque(maxlen=_WAITING)
+        self._answers: deque[AnswerChange] = deque(maxlen=_WAITING)
         self._wake = anyio.Event()
         self._posting = 0
         self._early: deque[JournalEvent] = deque(maxlen=_WAITING)
@@ -197,7 +197,7 @@ class PhoneQuestions:
             if held.question_id is not None:
                 self._asked.setdefault(held.question_id, _Asked(held.approval.id, held.approval.created_at))
 
-    async def _tell(self, answer: Answer, decide: Decide, void: Void) -> None:
+    async def _tell(self, answer: AnswerChange, decide: Decide, void: Void) -> None:
         asked = self._asked.get(answer.question_id)
         if asked is None:
             return

@@ -19,7 +19,7 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Bookkeeper
-from whatsapp_mcp.device.guard.content import digest, exposed_by, reached, referred
+from whatsapp_mcp.device.guard.content import content_hash, exposed_by, reached, referred
 from whatsapp_mcp.device.guard.questions import not_sent
 from whatsapp_mcp.device.operations import Invocation, operation_of, sends
 from whatsapp_mcp.device.outbox import Outbox
@@ -127,7 +127,7 @@ class Sends:
             return await self._outbox().outcome(yes.send_id, request.wait)
         if request.at is not None:
             await invocation.begin()
-            bound = await self.digest(request)
+            bound = await self.content_hash(request)
             return (await self.hold(request, invocation.caller, None, bound)).result
         authorship = await self.authorship(request, invocation.caller)
         return await self._outbox().submit(
@@ -151,12 +151,12 @@ class Sends:
         self._outbox().forget(report.cancelled)
         return report
 
-    async def digest(self, request: SendRequest) -> str:
+    async def content_hash(self, request: SendRequest) -> str:
         """The digest of a send, as it would go out now."""
         arguments = {"request": request}
         known = await referred(self._archive, arguments)
         chats = [await self._archive.chat_facts(jid) for jid in reached(SEND, arguments)]
-        return await digest(SEND, arguments, chats, known)
+        return await content_hash(SEND, arguments, chats, known)
 
     async def hold(
         self, request: SendRequest, caller: Caller, until: datetime | None, bound: str
@@ -242,7 +242,7 @@ class Sends:
             return None  # somebody else has used it meanwhile
         # The digest of what would go out: what was noted beside the question proves nothing about it.
         request = await self.stored(send_id)
-        is_same = request is not None and await self.digest(request) == held.digest
+        is_same = request is not None and await self.content_hash(request) == held.digest
         if request is None or not is_same or not (is_used or await self._ledger.approvals.use(number)):
             await self._ledger.approvals.void(number)
             changed = "Its recipients or its file have changed since the user was asked."

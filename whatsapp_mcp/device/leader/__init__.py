@@ -2,7 +2,7 @@
 
 from whatsapp_mcp.device.connection import LeaderLease
 from whatsapp_mcp.device.leader.leadership import Ability
-from whatsapp_mcp.device.leader.led_account import Led, LedStorage, leading
+from whatsapp_mcp.device.leader.led_account import LeaderAccount, LedStorage, lead_account
 from whatsapp_mcp.device.leader.lock import LeaderLock, LockFile
 from whatsapp_mcp.device.leader.observer import leader_status, observed_status, running_leader
 from whatsapp_mcp.device.leader.pausing import pause, resume
@@ -12,14 +12,14 @@ from whatsapp_mcp.device.supervise import background_tasks
 
 __all__ = [
     "Ability",
+    "LeaderAccount",
     "LeaderLease",
     "LeaderLock",
-    "Led",
     "LedStorage",
     "LockFile",
     "background_tasks",
+    "lead_account",
     "leader_status",
-    "leading",
     "observed_status",
     "offered",
     "offline_devices",

@@ -84,7 +84,7 @@ class LedStorage:
 
 
 @dataclass(frozen=True, slots=True)
-class Led:
+class LeaderAccount:
     """An account that is led.
 
     Attributes:
@@ -102,7 +102,7 @@ class Led:
 
 
 @asynccontextmanager
-async def leading(
+async def lead_account(
     folder: AccountFolder,
     settings: CurrentSettings,
     storage: LedStorage | None = None,
@@ -110,7 +110,7 @@ async def leading(
     ledger: Ledger | None = None,
     retention_days: int = 0,
     program: Program = None,
-) -> AsyncIterator[Led]:
+) -> AsyncIterator[LeaderAccount]:
     """Lead an account until the body ends; the connection comes up meanwhile.
 
     Only who holds the account's lock, or its lease, may. When the block is left the client process has ended.
@@ -148,7 +148,7 @@ async def leading(
             logger.warning("leading: %s", error.message)
         parts = _Parts(folder, settings, archive, ledger, tasks, leadership)
         device = await parts.start(storage, retention_days, program)
-        yield Led(device, archive, ledger, leadership.wait_ended)
+        yield LeaderAccount(device, archive, ledger, leadership.wait_ended)
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ def identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-class Unmoved:
+class OpenFiles:
     """Files that a leader has open: what is written to a deleted one is lost."""
 
     def __init__(self, *paths: Path) -> None:

@@ -21,8 +21,8 @@ import anyio.to_thread
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader import endpoint
-from whatsapp_mcp.device.leader.led_account import Led, Program, kept_ledger, leading
-from whatsapp_mcp.device.leader.lock import LeaderLock, Unmoved
+from whatsapp_mcp.device.leader.led_account import LeaderAccount, Program, kept_ledger, lead_account
+from whatsapp_mcp.device.leader.lock import LeaderLock, OpenFiles
 from whatsapp_mcp.device.leader.observer import ASK_THERE, LED_ELSEWHERE
 from whatsapp_mcp.device.leader.remote import OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.leader.serving import refusal, say_hello, serve
@@ -111,7 +111,7 @@ class LeaderElection:
         self._unreachable_since = None
         logger.info("leader: leading account %s", self._folder.name)
         try:
-            async with leading(
+            async with lead_account(
                 self._folder,
                 self._settings,
                 ledger=self._ledger,
@@ -119,7 +119,7 @@ class LeaderElection:
                 program=self._program,
             ) as led:
                 await self._devices.replace(lambda _: led.device)
-                files = Unmoved(self._folder.archive_db, self._folder.inbox_db)
+                files = OpenFiles(self._folder.archive_db, self._folder.inbox_db)
                 async with endpoint.listening(self._folder, partial(serve, self._devices)):
                     while not self._lock.lost and files.missing() is None:  # noqa: ASYNC110  no event
                         await anyio.sleep(_LOOK_AT_LOCK)
@@ -199,7 +199,7 @@ async def offline_devices(account: str, reason: str) -> Accessor[Device]:
 
 
 @asynccontextmanager
-async def offered(folder: AccountFolder, led: Led) -> AsyncIterator[Accessor[Device]]:
+async def offered(folder: AccountFolder, led: LeaderAccount) -> AsyncIterator[Accessor[Device]]:
     """Holds the device of an account that this process leads; followers on this machine use it too."""
     devices = await offline_devices(folder.name, "The account is about to be led.")
     await devices.replace(lambda _: led.device)

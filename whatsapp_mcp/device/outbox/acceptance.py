@@ -18,7 +18,7 @@ from whatsapp_mcp.device.operations import nothing
 from whatsapp_mcp.device.outbox.composing import needs_nobody
 from whatsapp_mcp.device.outbox.deliveries import Deliveries, Prepared
 from whatsapp_mcp.device.outbox.lines import Lines
-from whatsapp_mcp.device.supervise import beside
+from whatsapp_mcp.device.supervise import run_during
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Authorship, OutboxEntry, SendRequest, SendStatus, files_of
 from whatsapp_mcp.processes.tracing import carrier
@@ -96,7 +96,7 @@ class Acceptance:
                 return accepted
         tasks, chat, is_served = self.tasks, request.chat, False
         try:
-            prepared = await beside(begin, partial(self._prepared, request))
+            prepared = await run_during(begin, partial(self._prepared, request))
             with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
                 entry, is_new = await self._add(request, authorship, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:

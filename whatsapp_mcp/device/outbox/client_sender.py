@@ -14,7 +14,7 @@ from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.media import Worker, preview_of
 from whatsapp_mcp.models import SYSTEM, SendRequest
-from whatsapp_mcp.policy import Act, Audience, Effect, Policy, Situation, require
+from whatsapp_mcp.policy import Act, Audience, CallerState, Effect, Policy, require
 from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.storage import KeyStore
@@ -104,7 +104,7 @@ class ClientSender:
     def _require_allowed(self) -> None:
         """Refuse what became forbidden after it was accepted."""
         act = Act("send", Effect.ACT, Audience.CHAT)
-        require(Policy.of(self._settings.now()), act, Situation(SYSTEM))
+        require(Policy.of(self._settings.now()), act, CallerState(SYSTEM))
 
     async def _prepare(self, method: str, params: Params) -> Any:
         """A call that a message needs before it can be handed over."""

@@ -41,7 +41,7 @@ class Pacer:
         self._last: tuple[str, datetime] | None = None
         self._excused: set[str] = set()
 
-    def excuse(self, chat: str) -> None:
+    def skip_pause(self, chat: str) -> None:
         """Let the next send to this chat go at once: a person has just decided about it."""
         self._excused.add(chat)
 
@@ -164,10 +164,10 @@ class Lines:
         forbids = entry.request.unless_reply and entry.due_at is not None and entry.reason is None
         return entry.status is SendStatus.QUEUED and forbids and not self._knows_replies()
 
-    def excuse(self, chat: str) -> None:
+    def skip_pause(self, chat: str) -> None:
         """Let the next send to a chat go without a gap: a person has just said yes to it."""
         if self._pacer is not None:
-            self._pacer.excuse(chat)
+            self._pacer.skip_pause(chat)
 
 
 def is_late(entry: OutboxEntry, now: datetime) -> bool:

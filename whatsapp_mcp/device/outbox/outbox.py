@@ -104,13 +104,13 @@ class Outbox:
         self._wake = anyio.Event()
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._outcomes = Outcomes(archive, clock, evidence, refused)
-        self._deliveries = Deliveries(archive, clock, sender, evidence, self._outcomes, self.poke)
+        self._deliveries = Deliveries(archive, clock, sender, evidence, self._outcomes, self.wake)
         self._lines = Lines(
             archive,
             clock,
             evidence,
             self._deliveries,
-            self.poke,
+            self.wake,
             online=online,
             knows_replies=knows_replies,
             pacer=pacer,
@@ -120,7 +120,7 @@ class Outbox:
             clock,
             self._deliveries,
             self._lines,
-            self.poke,
+            self.wake,
             online=online,
             linked=linked,
             unavailable=unavailable,
@@ -264,7 +264,7 @@ class Outbox:
             InvalidArgument: It is neither.
         """
         await self._archive.write(outbox.released, send_id, self._clock.now() + KEPT_FOR)
-        self._lines.excuse((await self._archive.outbox_get(send_id)).request.chat)
+        self._lines.skip_pause((await self._archive.outbox_get(send_id)).request.chat)
         self._wake.set()
 
     async def cancel(self, send_id: int) -> None:
@@ -326,7 +326,7 @@ class Outbox:
             if entry.status is SendStatus.SENDING:
                 await self._archive.write(outbox.unknown, entry.send_id, entry.reason or ENDED)
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Look at the outbox again: the connection is up, or something was accepted."""
         self._wake.set()
 

@@ -25,7 +25,7 @@ _KEEP_ATTEMPTS: Final = 8
 _FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so none of them got the message."
 
 
-class Caller:
+class WaitingCaller:
     """One that waits.
 
     Attributes:
@@ -44,12 +44,12 @@ class Callers:
     """All that wait now, by the number of their send."""
 
     def __init__(self) -> None:
-        self._waiting: defaultdict[int, set[Caller]] = defaultdict(set)
+        self._waiting: defaultdict[int, set[WaitingCaller]] = defaultdict(set)
 
     @contextmanager
-    def waiting(self, send_id: int) -> Iterator[Caller]:
+    def waiting(self, send_id: int) -> Iterator[WaitingCaller]:
         """One more waits, for the length of the body."""
-        caller = Caller()
+        caller = WaitingCaller()
         self._waiting[send_id].add(caller)
         try:
             yield caller

@@ -11,7 +11,7 @@ from whatsapp_mcp.features.imports import operations as imports
 from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.models import ImportState
 from whatsapp_mcp.web import formats
-from whatsapp_mcp.web.site import FeaturePages, Place, Site
+from whatsapp_mcp.web.site import FeaturePages, NavigationEntry, Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -49,7 +49,7 @@ class _Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ImportCard:
     """An import with what the page says of it."""
 
     one: ImportProgress
@@ -82,7 +82,7 @@ class _Imports:
             cancels=_cancels,
         )
 
-    async def _shown(self, one: ImportProgress) -> _Shown:
+    async def _shown(self, one: ImportProgress) -> _ImportCard:
         from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
 
         archive = self.site.opened().archive
@@ -95,7 +95,7 @@ class _Imports:
         running = () if one.is_over else (f"{how_far(one)}.",)
         said = (*running, brought(one.report), left_out(one.report))
         chat = await archive.chat(one.chat) if one.chat else None
-        return _Shown(one, chat, tuple(filter(None, said)), tuple(asks), one.step.value == "undoing")
+        return _ImportCard(one, chat, tuple(filter(None, said)), tuple(asks), one.step.value == "undoing")
 
     def _called(self, jid: str, chat: Chat | None) -> str:
         """A chat as it is told from others of its name."""
@@ -167,5 +167,5 @@ def _undoes(number: int) -> str:
     return f"undo import {number}"
 
 
-IMPORT_PAGES: Final = FeaturePages((Place(IMPORTS, "Imports"),), import_routes)
+IMPORT_PAGES: Final = FeaturePages((NavigationEntry(IMPORTS, "Imports"),), import_routes)
 """The pages of imports of an account."""

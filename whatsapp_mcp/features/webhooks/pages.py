@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.web.site import FeaturePages, Place, Site
+from whatsapp_mcp.web.site import FeaturePages, NavigationEntry, Site
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,7 +32,7 @@ def webhook_routes(site: Site) -> list[Route]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _WebhookCard:
     """A webhook of the settings, how far it has come, and what it gave up, newest first."""
 
     webhook: WebhookSettings
@@ -59,9 +59,9 @@ class _Webhooks:
             most=_SHOWN,
         )
 
-    def _shown(self, webhook: WebhookSettings) -> _Shown:
+    def _shown(self, webhook: WebhookSettings) -> _WebhookCard:
         record = self.site.opened().ledger.webhooks
-        return _Shown(webhook, record.progress(webhook.name), record.failed(webhook.name)[::-1])
+        return _WebhookCard(webhook, record.progress(webhook.name), record.failed(webhook.name)[::-1])
 
     async def ask_to_replay(self, request: Request) -> Response:
         shown = self._known(request.path_params["name"])
@@ -81,7 +81,7 @@ class _Webhooks:
         await self.site.opened().ledger.webhooks.replay(name)
         return self.site.see(WEBHOOKS)
 
-    def _known(self, name: str) -> _Shown:
+    def _known(self, name: str) -> _WebhookCard:
         for webhook in self.site.source.current.now().webhooks:
             if webhook.name == name:
                 return self._shown(webhook)
@@ -92,5 +92,5 @@ def _replaying(name: str) -> str:
     return f"replay {name}"
 
 
-WEBHOOK_PAGES: Final = FeaturePages((Place(WEBHOOKS, "Webhooks"),), webhook_routes)
+WEBHOOK_PAGES: Final = FeaturePages((NavigationEntry(WEBHOOKS, "Webhooks"),), webhook_routes)
 """The webhook pages of an account."""

@@ -72,7 +72,7 @@ _WITHOUT_EXTRA: Final[dict[FileKind, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class FileCopy:
     """A private copy of what is to be sent, its name, and where it is from: a path, a URL, or the call."""
 
     path: Path
@@ -99,7 +99,7 @@ def origin_of(given: str) -> Origin:
             return Origin(path=given)
 
 
-async def take(services: Services, origins: Sequence[Origin]) -> list[Taken]:
+async def take(services: Services, origins: Sequence[Origin]) -> list[FileCopy]:
     """Copy files to be sent into the account's folder; requests to all URLs are one question to a person.
 
     Raises:
@@ -119,7 +119,7 @@ async def take(services: Services, origins: Sequence[Origin]) -> list[Taken]:
     return [await _taken(services, origin) for origin in origins]
 
 
-async def _taken(services: Services, origin: Origin) -> Taken:
+async def _taken(services: Services, origin: Origin) -> FileCopy:
     limit = services.settings.media.max_megabytes * 1_000_000
     account = services.settings.account_folder(services.account)
     account.outgoing.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ async def _taken(services: Services, origin: Origin) -> Taken:
     await anyio.to_thread.run_sync(require_room, account.media, len(content), services.settings.media)
     target = account.outgoing / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
     await anyio.to_thread.run_sync(store_file, target, content)
-    return Taken(target, _SAFE.sub("_", name), whence)
+    return FileCopy(target, _SAFE.sub("_", name), whence)
 
 
 def store_file(path: Path, content: bytes) -> None:
@@ -245,7 +245,7 @@ async def photo_of(services: Services, given: str) -> Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Presentation:
     """Requested presentation of a file.
 
     Attributes:
@@ -260,7 +260,7 @@ class Wish:
     hd: bool = False
 
 
-async def prepare(worker: media.Worker, taken: Taken, wish: Wish) -> FileContent:
+async def prepare(worker: media.Worker, taken: FileCopy, wish: Presentation) -> FileContent:
     """The content to send for a file.
 
     Raises:
@@ -273,7 +273,7 @@ async def prepare(worker: media.Worker, taken: Taken, wish: Wish) -> FileContent
         return await _prepared(worker, opened.wrapped, taken, wish)
 
 
-def what_the_extra_adds(content: FileContent, wish: Wish) -> str | None:
+def what_the_extra_adds(content: FileContent, wish: Presentation) -> str | None:
     """A sentence on what is left out because PyAV is missing; None where nothing is."""
     if media.reads_recordings() or wish.kind == "document":
         return None
@@ -282,7 +282,9 @@ def what_the_extra_adds(content: FileContent, wish: Wish) -> str | None:
     return _WITHOUT_EXTRA.get(content.kind)
 
 
-async def _prepared(worker: media.Worker, file: IO[bytes], taken: Taken, wish: Wish) -> FileContent:
+async def _prepared(
+    worker: media.Worker, file: IO[bytes], taken: FileCopy, wish: Presentation
+) -> FileContent:
     head = await anyio.to_thread.run_sync(file.read, media.HEAD_BYTES)
     seen = media.format_of(head)
     extension = (mimetypes.guess_extension(seen.mime_type) if seen else None) or ".bin"
@@ -354,7 +356,7 @@ def _require_fitting(kind: FileKind, seen: media.Format | None, mime_type: str) 
         )
 
 
-async def _stored(content: FileContent, made: media.Made, suffix: str, mime_type: str) -> FileContent:
+async def _stored(content: FileContent, made: media.DerivedFile, suffix: str, mime_type: str) -> FileContent:
     """With what was made of the file in its place."""
     path = Path(content.path)
     target = path.with_name(f"{path.stem}.{suffix}")

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.models import Change
 from whatsapp_mcp.models.approvals import Caller, chat_principal
-from whatsapp_mcp.policy import Act, Situation, check_scope, require
+from whatsapp_mcp.policy import Act, CallerState, check_scope, require
 from whatsapp_mcp.processes.tracing import traced
 from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
 from whatsapp_mcp.server.calls.metering import CallMeter
@@ -47,7 +47,7 @@ def begun(
     check_scope(requester.scopes, act.name, act.effect)
     caller = bound(replace(requester.caller, tool=act.name, hinted=hinted), source)
     # Early, for what nothing could change; the leader decides about acts once more, and finally.
-    require(source.policy, act, Situation(caller))
+    require(source.policy, act, CallerState(caller))
     return Call(
         source,
         requester.progress,

@@ -220,7 +220,7 @@ async def no_progress(done: float, total: float | None, message: str | None) -> 
     """Tell nobody."""
 
 
-class Sight(NamedTuple):
+class VisibleScope(NamedTuple):
     """The scopes and accounts that limit what a requester sees.
 
     Attributes:
@@ -257,9 +257,9 @@ class Requester:
     accounts: frozenset[str] | None = None
 
     @property
-    def sight(self) -> Sight:
+    def sight(self) -> VisibleScope:
         """The scopes and accounts that limit what the requester sees."""
-        return Sight(self.scopes, self.accounts)
+        return VisibleScope(self.scopes, self.accounts)
 
 
 @dataclass(frozen=True, slots=True)

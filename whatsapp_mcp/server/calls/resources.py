@@ -34,7 +34,7 @@ from whatsapp_mcp.models.approvals import Caller
 from whatsapp_mcp.policy import Act, Audience, Effect, is_in_scope, is_offered
 from whatsapp_mcp.server.calls.accounts import Accounts, account_in, uri_in
 from whatsapp_mcp.server.calls.beginning import begun, contained
-from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource, Sight
+from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource, VisibleScope
 from whatsapp_mcp.server.calls.elicitation import asking
 from whatsapp_mcp.server.calls.requesters import requester_of
 from whatsapp_mcp.server.calls.results import error_text
@@ -152,7 +152,7 @@ def resource_spec_of(function: ResourceFunction) -> ResourceSpec:
     return cast("ResourceSpec", getattr(function, _SPEC))
 
 
-class Place(NamedTuple):
+class ResourceAddress(NamedTuple):
     """A resource of an account, or a template of its resources.
 
     Attributes:
@@ -209,7 +209,7 @@ class Resources:
         """The URIs and templates of those that are listed for an account."""
         return frozenset(spec.template for _, spec in self._offered(source))
 
-    def _shown(self, sight: Sight) -> list[tuple[str, bool, ResourceSpec]]:
+    def _shown(self, sight: VisibleScope) -> list[tuple[str, bool, ResourceSpec]]:
         """The URIs of those that are listed for a requester, and whether each has parameters."""
         seen = self._accounts.seen_by(sight.accounts)
         return [
@@ -219,7 +219,7 @@ class Resources:
             if sight.scopes is None or is_in_scope(sight.scopes, spec.tool, spec.effect)
         ]
 
-    def templates(self, sight: Sight) -> list[TemplateListing]:
+    def templates(self, sight: VisibleScope) -> list[TemplateListing]:
         """Return the resources with parameters that are listed for a requester."""
         return [
             TemplateListing(name=spec.name, title=spec.title, uri_template=uri, description=spec.description)
@@ -227,7 +227,7 @@ class Resources:
             if has_parameters
         ]
 
-    def listed(self, sight: Sight) -> list[Listing]:
+    def listed(self, sight: VisibleScope) -> list[Listing]:
         """Return the resources without parameters that are listed for a requester."""
         return [
             Listing(name=spec.name, title=spec.title, uri=uri, description=spec.description)
@@ -235,7 +235,7 @@ class Resources:
             if not has_parameters
         ]
 
-    def find(self, uri: str, accounts: frozenset[str] | None) -> Place | None:
+    def find(self, uri: str, accounts: frozenset[str] | None) -> ResourceAddress | None:
         """Find the resource that a URI or a template names; None if it is not one of this server.
 
         Args:
@@ -246,7 +246,7 @@ class Resources:
         if found is not None:
             for template, spec in self._specs:
                 if (values := template.match(found.uri)) is not None:
-                    return Place(found.source, spec, values, found.is_one_of_several)
+                    return ResourceAddress(found.source, spec, values, found.is_one_of_several)
         return None
 
     def _account_of(self, uri: str, accounts: frozenset[str] | None) -> _Located | None:
@@ -256,7 +256,7 @@ class Resources:
         name, plain = account_in(uri) if several else (next(iter(seen), ""), uri)
         return _Located(seen[name], plain, several) if name in seen else None
 
-    def begin(self, place: Place, requester: Requester) -> Call:
+    def begin(self, place: ResourceAddress, requester: Requester) -> Call:
         """The call that reads it, or tells of it.
 
         Raises:
@@ -279,7 +279,7 @@ class Resources:
         found = self._account_of(template, requester.accounts)
         for _, spec in self._specs if found else ():
             if found and spec.template == found.uri and spec.complete is not None:
-                call = self.begin(Place(found.source, spec, {}, found.is_one_of_several), requester)
+                call = self.begin(ResourceAddress(found.source, spec, {}, found.is_one_of_several), requester)
                 return await contained(spec.name, partial(call.perform, spec.complete, typed=typed))
         return ()
 
@@ -297,7 +297,7 @@ class Resources:
         return None if found is None else await self._answer(found, requester, context)
 
     async def _answer(
-        self, place: Place, requester: Requester, context: Context[Any, Any]
+        self, place: ResourceAddress, requester: Requester, context: Context[Any, Any]
     ) -> list[ReadResourceContents] | InputRequiredResult:
         try:
             called = partial(self._called, place, requester, context)
@@ -311,7 +311,7 @@ class Resources:
         return [self._content(each) for each in found]
 
     async def _called(
-        self, place: Place, requester: Requester, context: Context[Any, Any]
+        self, place: ResourceAddress, requester: Requester, context: Context[Any, Any]
     ) -> Sequence[Content] | InputRequiredResult:
         call = self.begin(place, requester)
 

@@ -58,7 +58,7 @@ def address_of(text: str) -> str:
     return str(Jid.parse(text).bare if looks_like_jid(text) else parse_number(text))
 
 
-class Touched(NamedTuple):
+class AffectedTopics(NamedTuple):
     """The topics that a change affects.
 
     Attributes:
@@ -86,20 +86,20 @@ async def named_topic(call: Call, template: str, values: Mapping[str, str]) -> T
     return Topic(template, address)
 
 
-async def touched(call: Call, changes: tuple[Change, ...]) -> list[Touched]:
+async def touched(call: Call, changes: tuple[Change, ...]) -> list[AffectedTopics]:
     """Return the topics affected by each of these changes that the caller may hear of."""
     services = await call.source.services()
     archive = services.archive.bound_to(call.caller, services.ask)
     reads = any(change.kind == "receipt" for change in changes)
     own = set((await archive.own())[:2]) - {None} if reads else set[str]()
-    found: list[Touched] = []
+    found: list[AffectedTopics] = []
     for change in await archive.readable(changes):
         place = change.chat or change.actor
         if place is None:  # of many people or chats at once
-            found.append(Touched(None))
+            found.append(AffectedTopics(None))
             continue
         topics = touched_in(change, await _addresses(archive, place), by_owner=change.actor in own)
-        found.append(Touched(topics, change.kind == "purge"))
+        found.append(AffectedTopics(topics, change.kind == "purge"))
     return found
 
 

@@ -119,7 +119,7 @@ def _begins_a_day(when: datetime, zone: tzinfo) -> bool:
     return f"{local(when, zone):%H%M%S}" == "000000"
 
 
-def _suits(page: MessagesData) -> bool:
+def _is_long_conversation(page: MessagesData) -> bool:
     """Return whether a page is long and its messages follow one another in one chat."""
     messages = page["messages"]
     return "chat" in page and len(messages) > LONG and not any("context" in message for message in messages)
@@ -222,7 +222,7 @@ def messages_text(
         following = [f"{page['left']}{'+' if 'left_at_least' in page else ''} older. {following[0]}"]
     elif not following and to_the_end:
         following = [THAT_IS_ALL]
-    short = detail == "concise" and _suits(page)
+    short = detail == "concise" and _is_long_conversation(page)
     head = f"{header}{EXPLAINED if short else ''}:"
     return Text(head, _message_lines(page, detail, short=short), [*notes, *following])
 

@@ -17,9 +17,9 @@ from whatsapp_mcp.server.arguments import (
     FileKind,
     MessageArg,
     Origin,
+    Presentation,
     ReplyArg,
     Texts,
-    Wish,
     find_chat,
     mention,
     origin_of,
@@ -64,7 +64,7 @@ async def send_file(
     target = await find_chat(services, chat)
     reply = await reply_target(services, reply_to, target)
     caption, mentioned = await mention(services, target.jid, caption, ())
-    wish = Wish(kind, caption, file_name, view_once, hd)
+    wish = Presentation(kind, caption, file_name, view_once, hd)
     if album:
         if path or url or data:
             raise InvalidArgument("Give exactly one of path, url, data and album.")
@@ -87,7 +87,7 @@ async def send_file(
     return replace(told, text=f"{told.text} {missing}") if missing else told
 
 
-async def _prepared(services: Services, origins: Sequence[Origin], wish: Wish) -> list[FileContent]:
+async def _prepared(services: Services, origins: Sequence[Origin], wish: Presentation) -> list[FileContent]:
     """A file, or the pictures and videos of an album; the apps show the caption of the first under it.
 
     Raises:

@@ -23,7 +23,7 @@ from whatsapp_mcp.server.arguments import (
     Limit,
     MessageArg,
     PhotoArg,
-    Wish,
+    Presentation,
     origin_of,
     photo_of,
     prepare,
@@ -173,7 +173,7 @@ async def _shown(services: Services, file: str, caption: str) -> FileContent:
         WhatsAppError: It cannot be taken; see `take` and `prepare`.
     """
     [taken] = await take(services, [origin_of(file)])
-    content = await prepare(services.worker, taken, Wish(caption=caption))
+    content = await prepare(services.worker, taken, Presentation(caption=caption))
     if content.kind not in _IN_STATUS:
         told = f"A status shows pictures and videos; this would be sent as {content.kind}."
         raise InvalidArgument(told, "Give a JPEG, a PNG or an MP4.")

@@ -33,7 +33,7 @@ from whatsapp_mcp.server.transports.guard import Guard, Verify, is_person
 from whatsapp_mcp.server.transports.limits import KeptSessions
 from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
-from whatsapp_mcp.server.transports.place import ForwardedHeaders, Place, checked, reached_at
+from whatsapp_mcp.server.transports.place import ForwardedHeaders, ListeningAddress, checked, reached_at
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
 from whatsapp_mcp.web.pages import link_path, no_page, site_routes, sites_of
 from whatsapp_mcp.web.probes import probe_routes
@@ -209,7 +209,7 @@ def prepare(
     tls = checked(host, loaded.server, auth=auth)
     # Whoever waits for the port reads the token once it is open.
     token_file = make_default(loaded.home) if auth and directory is None else None
-    place = Place.bound(host, port, loaded.server, tls)
+    place = ListeningAddress.bound(host, port, loaded.server, tls)
     for runtime in runtimes:
         path = link_path(runtime.account, is_only=len(runtimes) == 1)
         runtime.pages = Pages(page_command(runtime.account), f"{place.base}{path}")
@@ -265,7 +265,7 @@ def prepare_replica(
     Raises:
         InvalidArgument, Busy: As `prepare`.
     """
-    place = Place.bound(host, port, settings.server, checked(host, settings.server, auth=auth))
+    place = ListeningAddress.bound(host, port, settings.server, checked(host, settings.server, auth=auth))
     oauth = _oauth(settings, place.base, directory) if auth else None
     app = _guarded(
         application,
@@ -290,7 +290,7 @@ def _oauth(settings: Settings, base: str, directory: Directory | None) -> Resour
 def _speaking(
     application: Application,
     app: ASGIApp,
-    place: Place,
+    place: ListeningAddress,
     begun: Callable[[], None],
     until: Callable[[], Awaitable[None]] = anyio.sleep_forever,
 ) -> Callable[[], Awaitable[None]]:

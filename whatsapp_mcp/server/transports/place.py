@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListeningAddress:
     """Listening socket of a server, its TLS context and its base URL."""
 
     listener: socket.socket
@@ -38,7 +38,9 @@ class Place:
     base: str
 
     @classmethod
-    def bound(cls, host: str, port: int, server: ServerSettings, tls: ssl.SSLContext | None) -> Place:
+    def bound(
+        cls, host: str, port: int, server: ServerSettings, tls: ssl.SSLContext | None
+    ) -> ListeningAddress:
         """Bind it: from here on connections are accepted.
 
         Args:

@@ -19,7 +19,7 @@ from whatsapp_mcp.features.imports.foreign.__main__ import Reading
 from whatsapp_mcp.features.imports.importing.exports import import_export
 from whatsapp_mcp.features.imports.importing.work import Work
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest
-from whatsapp_mcp.media import Answer, Limits, Worker
+from whatsapp_mcp.media import JobResult, Limits, Worker
 from whatsapp_mcp.media.jobs import JOBS
 from whatsapp_mcp.models import ForeignPage, ImportReport, ImportState
 from whatsapp_mcp.settings import CurrentSettings, MediaSettings, Settings
@@ -30,10 +30,10 @@ class _InProcess:
 
     async def run(
         self, job: str, source: BinaryIO, options: dict[str, Any] | None = None, limits: Limits | None = None
-    ) -> Answer:
+    ) -> JobResult:
         source.seek(0)
         updates, content = JOBS[job](io.BufferedReader(io.BytesIO(source.read())), options or {})  # type: ignore[arg-type]
-        return Answer(updates, content)
+        return JobResult(updates, content)
 
 
 WORKER = cast(Worker, _InProcess())

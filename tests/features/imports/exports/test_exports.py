@@ -149,7 +149,7 @@ async def test_a_file_of_the_zip_has_a_bound(worker: Worker) -> None:
 async def test_a_process_that_answers_nonsense_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Taken:
         async def run(self, *_: Any, **__: Any) -> Any:
-            return reader.Answer({}, b'[{"at": "now", "name": {}}]')
+            return reader.JobResult({}, b'[{"at": "now", "name": {}}]')
 
     taken = cast(Worker, Taken())
     with pytest.raises(Unsupported, match="invalid data"):

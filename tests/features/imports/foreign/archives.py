@@ -14,11 +14,13 @@ async def pages_of(
     after: int | None = None,
     rows: int = 2_000,
     key: bytes | None = None,
-    beside: tuple[Path, ...] = (),
+    companions: tuple[Path, ...] = (),
     owner: str | None = None,
 ) -> list[ForeignPage]:
     """All pages of an archive, from a row on."""
-    async with open_foreign(path, path.with_name("scratch"), key=key, beside=beside, owner=owner) as archive:
+    async with open_foreign(
+        path, path.with_name("scratch"), key=key, companions=companions, owner=owner
+    ) as archive:
         return [page async for page in archive.pages(after, rows=rows)]
 
 

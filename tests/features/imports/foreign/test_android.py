@@ -196,7 +196,7 @@ async def test_names_of_the_database_beside_it(tmp_path: Path, version: Version)
     with Backup(tmp_path / "msgstore.db", version) as backup:
         backup.message(ANA, "A1", "hi")
     names = contacts(tmp_path / "wa.db", [(ANA, "Ana A", "ana"), (BEN, None, None)], {BEN: "Ben's shop"})
-    page = await read(backup, beside=(names, tmp_path / "none.db"))
+    page = await read(backup, companions=(names, tmp_path / "none.db"))
     assert page.people == (
         ForeignPerson(ANA, saved_name="Ana A", push_name="ana"),
         ForeignPerson(BEN, business_name="Ben's shop"),
@@ -646,7 +646,7 @@ async def test_an_encrypted_backup_with_encrypted_names(tmp_path: Path, suffix: 
     pages = await pages_of(
         tmp_path / f"msgstore.db.crypt{suffix}",
         key=key_file(key, suffix),
-        beside=(tmp_path / f"wa.db.crypt{suffix}",),
+        companions=(tmp_path / f"wa.db.crypt{suffix}",),
     )
     assert [message.text for page in pages for message in page.messages] == ["hi"]
     assert pages[0].people == (ForeignPerson(ANA, saved_name="Ana A"),)

@@ -62,7 +62,7 @@ def read(path: Path, *beside: Path, after: int | None = None, rows: int = 2_000)
     with ExitStack() as stack:
         archive, *others = (stack.enter_context(closed(opened(file))) for file in (path, *beside))
         assert iphone.fits(archive.schema)
-        return iphone.page(replace(archive, beside=tuple(others)), after, rows)
+        return iphone.page(replace(archive, companions=tuple(others)), after, rows)
 
 
 @contextmanager

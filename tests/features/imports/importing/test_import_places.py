@@ -8,7 +8,7 @@ import pytest
 
 from tests.tables import for_each
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.features.imports.importing import PlaceKind, described, identity_of, place_of
+from whatsapp_mcp.features.imports.importing import LocationKind, described, identity_of, place_of
 from whatsapp_mcp.features.imports.importing.archives import key_of
 from whatsapp_mcp.features.imports.requests import ImportRequest
 
@@ -25,8 +25,8 @@ def test_the_folder_of_an_android_phone_brings_names_and_files(tmp_path: Path, n
     names = made(tmp_path / "WhatsApp" / "Backups" / "wa.db.crypt15")
     made(tmp_path / "WhatsApp" / "Media" / "a.jpg")
     place = place_of(tmp_path / "WhatsApp")
-    assert (place.kind, place.path) == (PlaceKind.ARCHIVE, archive)
-    assert (place.media, place.beside) == (tmp_path / "WhatsApp", (names,))
+    assert (place.kind, place.path) == (LocationKind.ARCHIVE, archive)
+    assert (place.media, place.companions) == (tmp_path / "WhatsApp", (names,))
 
 
 def test_the_best_of_several_archives_of_a_phone_is_taken(tmp_path: Path) -> None:
@@ -41,14 +41,14 @@ def test_a_database_of_an_iphone_brings_what_lies_beside_it(tmp_path: Path) -> N
     archive = made(tmp_path / "ChatStorage.sqlite")
     beside = tuple(made(tmp_path / name) for name in ("ContactsV2.sqlite", "LID.sqlite"))
     for given in (tmp_path, archive):
-        assert (place_of(given).path, place_of(given).beside) == (archive, beside)
+        assert (place_of(given).path, place_of(given).companions) == (archive, beside)
 
 
 def test_a_backup_of_a_phone_and_a_folder_of_exports_are_told_apart(tmp_path: Path) -> None:
     made(tmp_path / "backup" / "Manifest.db")
     made(tmp_path / "exports" / "a.zip")
     assert place_of(tmp_path / "backup").path == tmp_path / "backup"
-    assert place_of(tmp_path / "exports").kind is PlaceKind.EXPORTS
+    assert place_of(tmp_path / "exports").kind is LocationKind.EXPORTS
 
 
 def test_no_link_leads_to_what_was_not_given(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_no_link_leads_to_what_was_not_given(tmp_path: Path) -> None:
     (folder / "Databases" / "wa.db").symlink_to(elsewhere)
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "msgstore.db").symlink_to(folder / "Databases" / "msgstore.db")
-    assert place_of(folder).beside == ()
+    assert place_of(folder).companions == ()
     with pytest.raises(InvalidArgument, match="nothing in this folder"):
         place_of(tmp_path / "linked")
 

@@ -4,7 +4,7 @@ from whatsapp_mcp.device.guard.content.carried_files import described_files
 from whatsapp_mcp.device.guard.content.concerns import Concerns
 from whatsapp_mcp.device.guard.content.facts import (
     acts_of,
-    digest,
+    content_hash,
     paths_of,
     reached,
     referred,
@@ -16,8 +16,8 @@ from whatsapp_mcp.device.guard.content.origins import exposed_by, of_origin, rea
 __all__ = [
     "Concerns",
     "acts_of",
+    "content_hash",
     "described_files",
-    "digest",
     "exposed_by",
     "of_origin",
     "paths_of",

@@ -157,7 +157,7 @@ def words_of(content: Content) -> list[str]:
             return []
 
 
-async def digest(
+async def content_hash(
     operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], known: Known
 ) -> str:
     """Return a digest of an operation, its chats, its files and the messages that it refers to."""

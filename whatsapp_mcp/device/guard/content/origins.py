@@ -19,13 +19,13 @@ from whatsapp_mcp.device.guard.content.facts import keys_of, paths_of
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import Message, SendRequest, files_of, words_are_strangers
-from whatsapp_mcp.policy import Act, Audience, Decision, Effect, Policy, Situation, decide
+from whatsapp_mcp.policy import Act, Audience, CallerState, Decision, Effect, Policy, decide
 
 _STRICTNESS: Final = ("allow", "ask", "deny")
 
 
 async def readings(
-    archive: Archive, policy: Policy, name: str, arguments: Mapping[str, Any], situation: Situation
+    archive: Archive, policy: Policy, name: str, arguments: Mapping[str, Any], situation: CallerState
 ) -> list[Act]:
     """Return an act of reading for each item that an operation takes from another chat.
 

@@ -93,7 +93,7 @@ def read(lines: Iterable[str], files: Collection[str] = ()) -> list[ExportedMess
             if len(blocks) == MESSAGES:
                 raise TooLong(f"The export has more than {MESSAGES:,} messages.")
             blocks.append(_block(head))
-            blocks[-1].add(_rest(plain, head))
+            blocks[-1].add(_after_head(plain, head))
         elif blocks:
             blocks[-1].add(plain)
     order = _date_order(blocks)
@@ -115,7 +115,7 @@ def _block(head: re.Match[str]) -> _Block:
     )
 
 
-def _rest(line: str, head: re.Match[str]) -> str:
+def _after_head(line: str, head: re.Match[str]) -> str:
     """Return what follows the head, with its marks: the head was matched without them."""
     left = head.start("rest")
     for place, char in enumerate(line):

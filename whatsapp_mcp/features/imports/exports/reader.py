@@ -7,7 +7,7 @@ from typing import BinaryIO, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from whatsapp_mcp.errors import Unsupported
-from whatsapp_mcp.media import Answer, Limits, Worker
+from whatsapp_mcp.media import JobResult, Limits, Worker
 from whatsapp_mcp.models import ExportedMessage
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ async def read_exported_file(worker: Worker, file: BinaryIO, name: str, most_byt
     return answer.content
 
 
-def _checked(shape: TypeAdapter[T], answer: Answer) -> T:
+def _checked(shape: TypeAdapter[T], answer: JobResult) -> T:
     """The answer of a process that a foreign file may have taken over."""
     try:
         return shape.validate_json(answer.content)

@@ -68,7 +68,7 @@ class Opened:
     db: sqlite3.Connection
     schema: Schema
     owner: str | None = None
-    beside: tuple[Opened, ...] = ()
+    companions: tuple[Opened, ...] = ()
 
 
 def opened(path: Path, *, is_complete: bool = True) -> sqlite3.Connection:

@@ -23,7 +23,7 @@ from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported, WhatsAppErro
 from whatsapp_mcp.features.imports.foreign.phone_backup import Decrypted, Layout, find, is_phone_backup
 from whatsapp_mcp.features.imports.requests import UnknownVersion
 from whatsapp_mcp.features.imports.sentences import SAID
-from whatsapp_mcp.media import Answer, Limits, Worker, open_worker
+from whatsapp_mcp.media import JobResult, Limits, Worker, open_worker
 from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.models import ForeignPage, ImportSource
 from whatsapp_mcp.processes.child_process import module_command
@@ -77,7 +77,7 @@ async def open_foreign(
     scratch: Path,
     *,
     key: bytes | None = None,
-    beside: tuple[Path, ...] = (),
+    companions: tuple[Path, ...] = (),
     owner: str | None = None,
 ) -> AsyncIterator[ForeignArchive]:
     """An archive that another program wrote, for as long as the body runs.
@@ -97,7 +97,7 @@ async def open_foreign(
         InvalidArgument: It is none, or a damaged one.
         Unsupported, TooLong, Busy: It cannot be read, is over a bound, or is in use.
     """
-    given = await anyio.to_thread.run_sync(_given, path, beside)
+    given = await anyio.to_thread.run_sync(_given, path, companions)
     options = {"owner": owner, "key": None if key is None else base64.b64encode(key).decode()}
     leftovers = [scratch.with_name(f"{scratch.name}{number or ''}") for number in range(_SCRATCHES)]
     async with (
@@ -321,7 +321,7 @@ def _opened(path: Path, key: bytes | None) -> BinaryIO | None:
         return None
 
 
-def _key_of(answer: Answer) -> bytes | None:
+def _key_of(answer: JobResult) -> bytes | None:
     """The key of a file, as a process tells it that a foreign file may have taken over."""
     match answer.facts:
         case {"key": None}:
@@ -357,7 +357,7 @@ def _readable(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _described(answer: Answer) -> tuple[ImportSource, int]:
+def _described(answer: JobResult) -> tuple[ImportSource, int]:
     """Source and number of messages, as a process tells that a foreign file may have taken over."""
     match answer.facts:
         case {"source": str(source), "total": int(total)} if source in _SOURCES and total >= 0:

@@ -15,7 +15,7 @@ from whatsapp_mcp.archive import exchange
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.features.imports.foreign import ForeignArchive
 from whatsapp_mcp.features.imports.importing.media_files import MediaFiles, OpenFile, files_below
-from whatsapp_mcp.features.imports.importing.places import Place
+from whatsapp_mcp.features.imports.importing.places import ImportLocation
 from whatsapp_mcp.features.imports.importing.work import Work
 from whatsapp_mcp.features.imports.requests import ImportRequest, ImportStep
 from whatsapp_mcp.models import ImportRecord, ImportReport
@@ -32,7 +32,7 @@ _KEY_BYTES: Final = 65_536
 _DIGITS: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 
-async def import_archive(work: Work, place: Place, opens: OpenForeign) -> None:
+async def import_archive(work: Work, place: ImportLocation, opens: OpenForeign) -> None:
     """Import an archive of another program.
 
     Raises:
@@ -40,7 +40,7 @@ async def import_archive(work: Work, place: Place, opens: OpenForeign) -> None:
     """
     request = work.request
     key = await anyio.to_thread.run_sync(key_of, request)
-    beside = (Path(request.names),) if request.names else place.beside
+    beside = (Path(request.names),) if request.names else place.companions
     owner, *_ = await work.archive.own()
     scratch = work.folder.path / _SCRATCH
     async with (

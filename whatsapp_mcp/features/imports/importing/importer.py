@@ -18,7 +18,7 @@ from whatsapp_mcp.features.imports.foreign import open_foreign
 from whatsapp_mcp.features.imports.importing import exports
 from whatsapp_mcp.features.imports.importing.archives import OpenForeign, import_archive
 from whatsapp_mcp.features.imports.importing.matching import match_exports
-from whatsapp_mcp.features.imports.importing.places import PlaceKind, place_of
+from whatsapp_mcp.features.imports.importing.places import LocationKind, place_of
 from whatsapp_mcp.features.imports.importing.work import Job, Work
 from whatsapp_mcp.features.imports.requests import ImportRequest
 from whatsapp_mcp.features.imports.sentences import SAID
@@ -66,11 +66,11 @@ class Importer:
         work = Work(self._folder, self._archive, self._settings, request, job, self._stored)
         try:
             place = await anyio.to_thread.run_sync(place_of, Path(request.path))
-            if place.kind is PlaceKind.ARCHIVE:
+            if place.kind is LocationKind.ARCHIVE:
                 await import_archive(work, place, self._opens)
                 return
             async with self._worker() as worker:
-                if place.kind is PlaceKind.EXPORTS:
+                if place.kind is LocationKind.EXPORTS:
                     await exports.import_exports(work, worker, place.path)
                 else:
                     await exports.import_export(work, worker, place.path, chat_of(request))

@@ -19,7 +19,7 @@ from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.features.imports.foreign import UnknownForeignVersion
 from whatsapp_mcp.features.imports.importing.importer import chat_of
-from whatsapp_mcp.features.imports.importing.places import PlaceKind, identity_of, place_of
+from whatsapp_mcp.features.imports.importing.places import LocationKind, identity_of, place_of
 from whatsapp_mcp.features.imports.importing.work import Job, said
 from whatsapp_mcp.features.imports.requests import ImportProgress, ImportRequest, ImportStep
 from whatsapp_mcp.models import ExportMatch, ImportRecord, ImportState
@@ -93,7 +93,7 @@ class Imports:
         """Put an import into the queue; answers the ticket by which it is followed and cancelled."""
         path = Path(request.path)
         place = await anyio.to_thread.run_sync(place_of, path)
-        if place.kind is PlaceKind.EXPORT:
+        if place.kind is LocationKind.EXPORT:
             chat_of(request)
         identity = await anyio.to_thread.run_sync(identity_of, path)
         progress = ImportProgress(
@@ -146,7 +146,7 @@ class Imports:
         """Which chat each exported one in a folder is; none for what is no folder of exports."""
         folder = Path(path)
         place = await anyio.to_thread.run_sync(place_of, folder)
-        return await self._importer.match(folder) if place.kind is PlaceKind.EXPORTS else ()
+        return await self._importer.match(folder) if place.kind is LocationKind.EXPORTS else ()
 
     async def imports(self, ticket: int = 0) -> tuple[ImportProgress, ...]:
         """The last imports, newest first."""

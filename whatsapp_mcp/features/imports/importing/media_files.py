@@ -20,7 +20,7 @@ from whatsapp_mcp.system import draft_of
 
 if TYPE_CHECKING:
     from whatsapp_mcp.features.imports.importing.work import Work
-    from whatsapp_mcp.files.media_folder import Used
+    from whatsapp_mcp.files.media_folder import FolderUsage
     from whatsapp_mcp.models import MediaSource
 
 OpenFile = Callable[[str], Awaitable[BinaryIO | None]]
@@ -79,7 +79,7 @@ class MediaFiles:
         self._settings = work.settings
         self._stored = work.stored
         self._open_file = open_file
-        self._used: Used | None = None
+        self._used: FolderUsage | None = None
         self._chats: dict[str, str | None] = {}
 
     async def take(self, messages: Iterable[ForeignMessage]) -> ImportReport:

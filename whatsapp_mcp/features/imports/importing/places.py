@@ -36,7 +36,7 @@ _FOLDER_HELP: Final = (
 )
 
 
-class PlaceKind(StrEnum):
+class LocationKind(StrEnum):
     """Kinds of places, each with a reader of its own."""
 
     EXPORT = "export"
@@ -48,7 +48,7 @@ class PlaceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ImportLocation:
     """A file or folder to import, and what belongs to it.
 
     Attributes:
@@ -58,13 +58,13 @@ class Place:
         beside: Other databases of the same program that come along, such as its address book.
     """
 
-    kind: PlaceKind
+    kind: LocationKind
     path: Path
     media: Path | None = None
-    beside: tuple[Path, ...] = ()
+    companions: tuple[Path, ...] = ()
 
 
-def place_of(path: Path) -> Place:
+def place_of(path: Path) -> ImportLocation:
     """Identify what lies at a path.
 
     Raises:
@@ -77,8 +77,8 @@ def place_of(path: Path) -> Place:
     if not path.is_file():  # a pipe would be waited for, a device has no end
         raise _nothing()
     if path.suffix.lower() in EXPORTED:
-        return Place(PlaceKind.EXPORT, path)
-    return Place(PlaceKind.ARCHIVE, path, beside=_beside(path.parent, path.name))
+        return ImportLocation(LocationKind.EXPORT, path)
+    return ImportLocation(LocationKind.ARCHIVE, path, companions=_beside(path.parent, path.name))
 
 
 def _nothing() -> InvalidArgument:
@@ -87,20 +87,20 @@ def _nothing() -> InvalidArgument:
     )
 
 
-def _folder(path: Path) -> Place:
+def _folder(path: Path) -> ImportLocation:
     if (path / _MANIFEST).is_file():
-        return Place(PlaceKind.ARCHIVE, path)
+        return ImportLocation(LocationKind.ARCHIVE, path)
     for at in (path / "Databases", path, path / "databases", path / "WhatsApp" / "Databases"):
         for name in _ANDROID:
             if _is_plain(at / name) and _is_below(at, path):
                 top = at.parent if at.name.lower() == "databases" else at
                 near = (each for each in (at, top, top / "Backups") if _is_below(each, path))
                 beside = next(filter(None, (_beside(each, name) for each in near)), ())
-                return Place(PlaceKind.ARCHIVE, at / name, _inside(top), beside)
+                return ImportLocation(LocationKind.ARCHIVE, at / name, _inside(top), beside)
     if _is_plain(path / _IPHONE):
-        return Place(PlaceKind.ARCHIVE, path / _IPHONE, _inside(path), _beside(path, _IPHONE))
+        return ImportLocation(LocationKind.ARCHIVE, path / _IPHONE, _inside(path), _beside(path, _IPHONE))
     if any(exports_in(path)):
-        return Place(PlaceKind.EXPORTS, path)
+        return ImportLocation(LocationKind.EXPORTS, path)
     raise InvalidArgument("There is nothing in this folder that can be imported.", _FOLDER_HELP)
 
 
@@ -152,9 +152,9 @@ def described(path: Path) -> tuple[str, ...]:
         InvalidArgument: As `place_of`.
     """
     place = place_of(path)
-    if place.kind is PlaceKind.EXPORTS:
+    if place.kind is LocationKind.EXPORTS:
         return (f"It is a folder with {len([*exports_in(path)])} exported chats.", _MADE_UP)
-    if place.kind is PlaceKind.EXPORT:
+    if place.kind is LocationKind.EXPORT:
         return (f"It is an exported chat of {_size(path)}.", _MADE_UP)
     if place.path.is_dir():
         return ("It is a backup of an iPhone.", _MADE_UP)
@@ -229,5 +229,5 @@ def _databases(path: Path) -> list[Path]:
     except InvalidArgument:
         return []
     if place.path.is_dir():
-        return databases_of_backup(place.path) if place.kind is PlaceKind.ARCHIVE else []
-    return [place.path, *place.beside]
+        return databases_of_backup(place.path) if place.kind is LocationKind.ARCHIVE else []
+    return [place.path, *place.companions]

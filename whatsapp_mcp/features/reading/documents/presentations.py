@@ -12,7 +12,7 @@ from whatsapp_mcp.features.reading.documents.xml_events import End, Start, event
 from whatsapp_mcp.models import Passage
 
 SLIDES: Final = 10_000
-_BESIDE: Final = {"notesSlide": "Notes:", "comments": "Comments:"}
+_RELATED_PARTS: Final = {"notesSlide": "Notes:", "comments": "Comments:"}
 """Parts that belong to a slide, with the line that they begin with."""
 _NO_WORDS: Final = frozenset({"sldNum", "dt", "hdr", "ftr"})
 """Kinds of placeholders that are on every slide."""
@@ -36,7 +36,7 @@ def _slide_ids(package: Package, main: str) -> list[str]:
 def _slide(package: Package, part: str) -> Passage:
     lines = list(_lines(package, part))
     named = relations(package, part)
-    for kind, head in _BESIDE.items():
+    for kind, head in _RELATED_PARTS.items():
         beside = [line for one in related(named, kind) for line in _lines(package, one)]
         if beside:
             lines += ["", head, *beside]

@@ -11,7 +11,7 @@ from whatsapp_mcp.features.reading.documents.relations import related, relations
 from whatsapp_mcp.features.reading.documents.xml_events import Attributes, End, Start, events
 from whatsapp_mcp.models import Passage
 
-_BESIDE: Final = {
+_RELATED_PARTS: Final = {
     "header": "Headers",
     "footer": "Footers",
     "footnotes": "Footnotes",
@@ -40,7 +40,7 @@ def _passages(package: Package, main: str) -> Iterator[Passage]:
     for page in _pages(package, main):
         yield from parts(page, size=_PAGE)
     named = relations(package, main)
-    for kind, title in _BESIDE.items():
+    for kind, title in _RELATED_PARTS.items():
         lines = (
             line
             for part in related(named, kind)[:_BESIDE_PARTS]

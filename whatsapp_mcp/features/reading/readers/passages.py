@@ -18,7 +18,7 @@ from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.features.reading.readers import limits
 from whatsapp_mcp.features.reading.speech.recogniser import LONGEST_RECORDING, Transcript, without_pauses
 from whatsapp_mcp.media.job import Outcome, invalid_answer
-from whatsapp_mcp.media.worker import Answer
+from whatsapp_mcp.media.worker import JobResult
 from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 
 # C0 and C1 controls but tab and line feed, lone surrogates, and the two that are no characters.
@@ -143,7 +143,7 @@ def transcribed(transcript: Transcript, engine: str) -> Outcome:
     return collected(heard, engine[: limits.ENGINE_CHARACTERS], transcript.language)
 
 
-def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
+def reading_of(kind: ReadingKind, answer: JobResult) -> FileReading:
     """Validate a job's answer and return the reading in it.
 
     Raises:
@@ -175,7 +175,7 @@ def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
     )
 
 
-def pieces_in(answer: Answer) -> list[tuple[float, bytes]]:
+def pieces_in(answer: JobResult) -> list[tuple[float, bytes]]:
     """The pieces of sound that the process made, each with its start in seconds.
 
     Raises:

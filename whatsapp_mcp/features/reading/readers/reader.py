@@ -11,7 +11,7 @@ from whatsapp_mcp.features.reading.readers.options import ReaderOptions, argumen
 from whatsapp_mcp.features.reading.readers.passages import pieces_in, reading_of, transcribed
 from whatsapp_mcp.features.reading.readers.sentences import SAID
 from whatsapp_mcp.features.reading.speech.service import Service
-from whatsapp_mcp.media.worker import Answer, Source, Worker, open_worker
+from whatsapp_mcp.media.worker import JobResult, Source, Worker, open_worker
 from whatsapp_mcp.models import FileReading, ReadingKind
 from whatsapp_mcp.processes.child_process import module_command
 
@@ -99,8 +99,8 @@ class Reader:
 
     async def _by_service(
         self, service: Service, source: Source, language: str | None, duration: float | None
-    ) -> Answer:
+    ) -> JobResult:
         """Transcribe with a service: the process extracts the sound of the file, and only that is sent."""
         sound = await self._worker.run("sound_in_pieces", source, {}, limits.sound_limits(duration))
         transcript = await service.transcribe(pieces_in(sound), language)
-        return Answer(*transcribed(transcript, f"{service.model} at {service.host}"))
+        return JobResult(*transcribed(transcript, f"{service.model} at {service.host}"))

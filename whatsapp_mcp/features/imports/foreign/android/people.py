@@ -43,7 +43,7 @@ def people(found: Opened) -> tuple[ForeignPerson, ...]:
             note(lid, other=other if other and other.endswith("@s.whatsapp.net") else None)
         for lid, name in _rows(found, "lid_display_name", ("lid_row_id", "display_name")):
             note(lid, push_name=_name(name))
-    for beside in found.beside:
+    for beside in found.companions:
         more = ("display_name", "wa_name")
         for jid, saved, chosen in _rows(beside, "wa_contacts", ("jid",), more):
             note(jid, saved_name=_name(saved), push_name=_name(chosen))

@@ -73,7 +73,7 @@ def total(found: Opened) -> int:
 
 def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order of their rows, and after the last one the calls that are not among them."""
-    calls = Calls(found.beside)
+    calls = Calls(found.companions)
     if after is not None and after >= _CALLS:
         return _page_of_calls(found.db, calls, after, rows)
     taken = _messages(found.db, found.schema, after, rows)

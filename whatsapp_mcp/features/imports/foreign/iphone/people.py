@@ -34,7 +34,7 @@ def people(archive: Opened) -> tuple[ForeignPerson, ...]:
         if new:
             found[person] = replace(known, **new)
 
-    everything = (archive, *archive.beside)
+    everything = (archive, *archive.companions)
     for lid, number in _pairs(everything):
         note(lid, other=number)
     names = ("ZFULLNAME", "ZBUSINESSNAME", "ZLID")
@@ -53,7 +53,7 @@ def people(archive: Opened) -> tuple[ForeignPerson, ...]:
 def chats(archive: Opened) -> tuple[ForeignChat, ...]:
     """All groups with those who are in them now, and all channels and lists."""
     db, schema = archive.db, archive.schema
-    numbers = dict(_pairs((archive, *archive.beside)))
+    numbers = dict(_pairs((archive, *archive.companions)))
     members: dict[Any, dict[str, int]] = {}
     if schema.has("ZWAGROUPMEMBER", "ZCHATSESSION", "ZMEMBERJID"):
         active, admin = (_column(schema, "ZWAGROUPMEMBER", name) for name in ("ZISACTIVE", "ZISADMIN"))
