@@ -29,7 +29,13 @@ _LIMIT: Final = 900
 AREAS: Final = {
     "outbox": (
         ("archive/write/outbox/states.py", "archive/write/outbox/acceptance.py", "device/outbox/*.py"),
-        ("tests/archive/test_outbox.py", "tests/device/test_*send*.py", "tests/device/test_outbox.py"),
+        (
+            "tests/archive/test_outbox.py",
+            "tests/device/test_*send*.py",
+            "tests/device/test_outbox.py",
+            "tests/device/test_pacing.py",
+            "tests/server/test_votes.py",
+        ),
     ),
     "gate": (
         ("device/guard/gate.py", "device/guard/sends.py", "policy/decisions.py"),
