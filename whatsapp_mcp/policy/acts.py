@@ -67,6 +67,8 @@ class Declared:
         reaches: The parameters that hold the jids of the chats and people that it reaches or is about.
         in_chat: A caller that is bound to one chat may do it there (`device/guard/one_chat.py`).
         begins_itself: It writes itself down (`Invocation.begin`) with what it accepts, and not before.
+        is_state: It answers how the account is, and nothing that anybody wrote, so the policy has no say in
+            it. The change feed of every server asks that for each message.
     """
 
     effect: Effect
@@ -74,6 +76,7 @@ class Declared:
     reaches: tuple[str, ...] = ()
     in_chat: bool = False
     begins_itself: bool = False
+    is_state: bool = False
 
 
 def has_effect(
@@ -82,6 +85,7 @@ def has_effect(
     *reaches: str,
     in_chat: bool = False,
     begins_itself: bool = False,
+    is_state: bool = False,
 ) -> Callable[[F], F]:
     """Declare what the function below does, which makes it an operation (`device.do`).
 
@@ -92,6 +96,7 @@ def has_effect(
         in_chat: Whether a caller that is bound to one chat may do it there. Then it reads, or is seen by the
             chat that it reaches; what else it touches is checked in `device/guard/one_chat.py`.
         begins_itself: Whether it calls `Invocation.begin` itself.
+        is_state: Whether it answers how the account is, and nothing else.
 
     Raises:
         TypeError: An act without an audience of its own, one that people of a chat see without the
@@ -107,7 +112,7 @@ def has_effect(
         acts_there = effect is Effect.ACT and audience is Audience.CHAT and reaches
         if in_chat and not (effect is Effect.READ or acts_there):
             raise TypeError(f"{method.__name__} reaches beyond a chat")
-        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches, in_chat, begins_itself))
+        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches, in_chat, begins_itself, is_state))
         return method
 
     return declare

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.content import reached, words_of
-from whatsapp_mcp.device.operations import Operation
+from whatsapp_mcp.device.operations import Operation, nothing
 from whatsapp_mcp.errors import ApprovalRequired, RateLimited, WhatsAppError
 from whatsapp_mcp.ledger import AuditEntry, HeldAct, Ledger
 from whatsapp_mcp.models import Approval, Caller, PastAct, Permit, SendRequest
@@ -88,23 +88,26 @@ class Bookkeeper:
     async def act(
         self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, admission: Admission
     ) -> AsyncGenerator[AuditBegin]:
-        """Let an act be done, and write down what becomes of it; the body has to begin it."""
+        """Let an operation be done, and write down what becomes of an act; the body has to begin it."""
+        if not _is_act(operation):
+            if operation.name in _READINGS:
+                entry = self._entry(operation, arguments, caller, admission.decision, admission.approval)
+                refs = (arguments["ref"],) if "ref" in arguments else ()
+                self._ledger.audit.read(replace(entry, refs=refs))
+            yield nothing
+            return
         entry = self._entry(operation, arguments, caller, admission.decision, admission.approval)
-        if operation.name in _READINGS:
-            refs = (arguments["ref"],) if "ref" in arguments else ()
-            self._ledger.audit.read(replace(entry, refs=refs))
         number: int | None = None
 
         async def begin() -> None:
             nonlocal number
-            if _is_act(operation):
-                await self._note_words(arguments, caller)
-                number = await self._begun(entry, operation, arguments, caller, admission)
+            await self._note_words(arguments, caller)
+            number = await self._begun(entry, operation, arguments, caller, admission)
 
         outcome = "cancelled"
         try:
             yield begin
-            assert number is not None or not _is_act(operation), "it was done and never begun"
+            assert number is not None, "it was done and never begun"
             outcome = "done"
         except WhatsAppError as error:
             outcome = error.code

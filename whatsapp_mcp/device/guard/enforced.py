@@ -65,6 +65,9 @@ class EnforcedDevice(Device):
         self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool]
     ) -> Any:
         books, caller = self._gate.books, self.caller
+        if operation.declared.is_state:
+            answer = await self._do(operation, arguments, Invocation(caller, has_ended))
+            return await self._gate.seen(answer, caller)
         try:
             arguments = await self._gate.limited(arguments, caller)
             admission = await self._gate.admit(operation, arguments, caller)
@@ -75,8 +78,7 @@ class EnforcedDevice(Device):
             if not operation.declared.begins_itself:
                 await begin()
             invocation = Invocation(caller, has_ended, begin, admission.approval)
-            answer = await self._do(operation, arguments, invocation)
-        return await self._gate.seen(answer, caller)
+            return await self._do(operation, arguments, invocation)
 
     async def _do(self, operation: Operation, arguments: dict[str, Any], invocation: Invocation) -> Any:
         return await operation.do(self._parts[operation.part], arguments, invocation)

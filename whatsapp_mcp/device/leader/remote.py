@@ -126,6 +126,7 @@ class OfflineDevice(_Elsewhere):
         self._account = account
         self._error = Busy(reason, action or _OFFLINE_ACTION, retry_after=1.0)
         self._leader_pid = leader_pid
+        self.has_leader = leader_pid is not None
         self._since = datetime.now(UTC)
 
     async def _ask(self, operation: Operation, arguments: dict[str, Any]) -> Any:

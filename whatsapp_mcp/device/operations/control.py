@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.status import Status
 
 
-@has_effect(Effect.READ, in_chat=True)
+@has_effect(Effect.READ, in_chat=True, is_state=True)
 async def status(account: Status) -> ConnectionStatus:
     """The state of the connection; never blocks and never fails."""
     return await account.status()
@@ -30,7 +30,7 @@ async def figures(account: Status) -> LeaderFigures:
     return await account.figures()
 
 
-@has_effect(Effect.READ, in_chat=True)
+@has_effect(Effect.READ, in_chat=True, is_state=True)
 async def activity(account: Status, after: int, wait: float = 0.0) -> Activity:
     """Return the activity once the archive's change feed is beyond `after`, or after `wait` seconds."""
     return await account.activity(after, wait)

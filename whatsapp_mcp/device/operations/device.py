@@ -30,9 +30,11 @@ class Device:
 
     Attributes:
         caller: For whom operations are done.
+        has_leader: Whether some process leads the account, as far as this one knows.
     """
 
     caller: Caller = UNKNOWN
+    has_leader: bool = True
 
     async def do(
         self, function: Callable[Concatenate[Any, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs

@@ -35,7 +35,7 @@ class Acceptance:
         clock: The time.
         deliveries: Makes the messages.
         lines: The order of each chat.
-        poke: Has the outbox looked at again.
+        wake: Has the outbox looked at again.
         online: Whether the connection is up.
         linked: Whether a phone is linked.
         unavailable: Why the connection is down, and what to do.
@@ -51,7 +51,7 @@ class Acceptance:
         clock: Clock,
         deliveries: Deliveries,
         lines: Lines,
-        poke: Callable[[], None],
+        wake: Callable[[], None],
         *,
         online: Callable[[], bool],
         linked: Callable[[], bool],
@@ -62,7 +62,7 @@ class Acceptance:
         self._clock = clock
         self._deliveries = deliveries
         self._lines = lines
-        self._poke = poke
+        self._wake = wake
         self._online = online
         self._linked = linked
         self._unavailable = unavailable
@@ -92,7 +92,7 @@ class Acceptance:
             begin = nothing
             if not self._claim(request):
                 accepted = await self._add(request, authorship)
-                self._poke()
+                self._wake()
                 return accepted
         tasks, chat, is_served = self.tasks, request.chat, False
         try:
@@ -109,7 +109,7 @@ class Acceptance:
         finally:
             if not is_served:
                 self._lines.end(chat)
-                self._poke()
+                self._wake()
         return entry, is_new  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def _claim(self, request: SendRequest) -> bool:

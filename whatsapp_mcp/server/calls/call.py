@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from whatsapp_mcp.device.operations import approvals, control
+from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.models.approvals import UNKNOWN, Caller
 from whatsapp_mcp.text.zone import SystemZone
 
@@ -105,11 +105,8 @@ class Services:
             await device.do(approvals.permit, wanted)
 
     async def _has_leader(self) -> bool:
-        from whatsapp_mcp.models import ConnectionState
-
         async with self.devices.use() as device:
-            status = await device.do(control.status)
-        return status.leader_pid is not None or status.state is not ConnectionState.OFFLINE
+            return device.has_leader
 
 
 class ServicesSource(Protocol):
