@@ -198,8 +198,8 @@ def other_spellings(jid: str) -> tuple[str, ...]:
     if server != USER_SERVER:
         return ()
     for pattern, forms in _SPELLINGS:
-        found = pattern.fullmatch(user)
-        if found is not None:
-            written = (form.format(*found.groups()) for form in forms)
+        match = pattern.fullmatch(user)
+        if match is not None:
+            written = (form.format(*match.groups()) for form in forms)
             return tuple(f"{each}@{server}" for each in written if each != user)
     return ()

@@ -33,8 +33,8 @@ def _fetch(client: Client, variables: dict[str, Any]) -> dict[str, Any]:
     if variables["input"]["type"] == "JID":
         channel = _by_jid(client, Jid.parse(key))
     else:
-        found = (each for each in client.network.channels.values() if each.invite_code == key)
-        channel = next(found, None) or _by_jid(client, None)
+        channels = (each for each in client.network.channels.values() if each.invite_code == key)
+        channel = next(channels, None) or _by_jid(client, None)
     return {"xwa2_newsletter": channel.described(client.account.lid)}
 
 

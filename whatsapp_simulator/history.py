@@ -88,8 +88,8 @@ class History:
         """
         speakers = {chat.jid: cycle(self._members(chat)) for chat in chats}
         for number, chat in enumerate(islice(cycle(chats), count)):
-            at = until - (count - 1 - number) * step
-            self.add(chat, f"Line {number + 1} of {count}", next(speakers[chat.jid]), at=at)
+            timestamp = until - (count - 1 - number) * step
+            self.add(chat, f"Line {number + 1} of {count}", next(speakers[chat.jid]), at=timestamp)
 
     def conversation(self, chat: Chat) -> HistorySync.Conversation:
         """The fields of a chat besides its messages (`unreadCount`, `archived` ...), for tests to set."""
@@ -181,7 +181,9 @@ class History:
             if chat is not None and sender is not None and not received.message.HasField("protocolMessage"):
                 yield self._info(received.id, chat.jid, sender, received.message, received.timestamp)
 
-    def _info(self, id: str, chat: Jid, sender: User, message: E2E.Message, at: int) -> Web.WebMessageInfo:
+    def _info(
+        self, id: str, chat: Jid, sender: User, message: E2E.Message, timestamp: int
+    ) -> Web.WebMessageInfo:
         mine = sender is self._phone
         group = self._network.groups.get(chat)
         participant = None if group is None or mine else str(group.address(sender))
@@ -195,7 +197,7 @@ class History:
             message=message,
             # Outside the message, where whatsmeow reads it (`storeHistoricalMessageSecrets`).
             messageSecret=message.messageContextInfo.messageSecret or None,
-            messageTimestamp=at,
+            messageTimestamp=timestamp,
             status=Web.WebMessageInfo.DELIVERY_ACK if mine else None,
             participant=participant,
             pushName=None if mine else sender.name,

@@ -56,19 +56,19 @@ def reply(body: str, key: Common.MessageKey, author: Jid, quoted: E2E.Message) -
     return message
 
 
-def reaction(key: Common.MessageKey, emoji: str, at: float) -> E2E.Message:
-    """A reaction; an empty `emoji` removes it. `at` is in seconds."""
-    reacted = E2E.ReactionMessage(key=key, text=emoji, senderTimestampMS=int(at * 1000))
+def reaction(key: Common.MessageKey, emoji: str, timestamp: float) -> E2E.Message:
+    """A reaction; an empty `emoji` removes it. `timestamp` is in seconds."""
+    reacted = E2E.ReactionMessage(key=key, text=emoji, senderTimestampMS=int(timestamp * 1000))
     return E2E.Message(reactionMessage=reacted)
 
 
-def edit(key: Common.MessageKey, new: E2E.Message, at: float) -> E2E.Message:
-    """An edit of one's own message. `at` is in seconds."""
+def edit(key: Common.MessageKey, new: E2E.Message, timestamp: float) -> E2E.Message:
+    """An edit of one's own message. `timestamp` is in seconds."""
     protocol = E2E.ProtocolMessage(
         key=key,
         type=E2E.ProtocolMessage.MESSAGE_EDIT,
         editedMessage=new,
-        timestampMS=int(at * 1000),
+        timestampMS=int(timestamp * 1000),
     )
     return E2E.Message(protocolMessage=protocol)
 
@@ -78,19 +78,19 @@ def revoke(key: Common.MessageKey) -> E2E.Message:
     return E2E.Message(protocolMessage=E2E.ProtocolMessage(key=key, type=E2E.ProtocolMessage.REVOKE))
 
 
-def pin(key: Common.MessageKey, at: float, *, unpin: bool = False) -> E2E.Message:
-    """Pin a message in its chat. `at` is in seconds."""
+def pin(key: Common.MessageKey, timestamp: float, *, unpin: bool = False) -> E2E.Message:
+    """Pin a message in its chat. `timestamp` is in seconds."""
     kind = E2E.PinInChatMessage.UNPIN_FOR_ALL if unpin else E2E.PinInChatMessage.PIN_FOR_ALL
     return E2E.Message(
-        pinInChatMessage=E2E.PinInChatMessage(key=key, type=kind, senderTimestampMS=int(at * 1000))
+        pinInChatMessage=E2E.PinInChatMessage(key=key, type=kind, senderTimestampMS=int(timestamp * 1000))
     )
 
 
-def keep(key: Common.MessageKey, at: float, *, undo: bool = False) -> E2E.Message:
-    """Keep a message in a chat with disappearing messages. `at` is in seconds."""
+def keep(key: Common.MessageKey, timestamp: float, *, undo: bool = False) -> E2E.Message:
+    """Keep a message in a chat with disappearing messages. `timestamp` is in seconds."""
     kind = E2E.KeepType.UNDO_KEEP_FOR_ALL if undo else E2E.KeepType.KEEP_FOR_ALL
     return E2E.Message(
-        keepInChatMessage=E2E.KeepInChatMessage(key=key, keepType=kind, timestampMS=int(at * 1000))
+        keepInChatMessage=E2E.KeepInChatMessage(key=key, keepType=kind, timestampMS=int(timestamp * 1000))
     )
 
 
@@ -113,14 +113,14 @@ def vote(
     secret: bytes,
     voter: Jid,
     options: Sequence[str],
-    at: float,
+    timestamp: float,
     random: Random = os.urandom,
 ) -> E2E.Message:
-    """A vote of `voter` in the poll of `author` with that secret. `at` is in seconds."""
+    """A vote of `voter` in the poll of `author` with that secret. `timestamp` is in seconds."""
     update = E2E.PollUpdateMessage(
         pollCreationMessageKey=key,
         vote=encrypt_vote(MessageSecret(key.ID, str(author), secret), str(voter), options, random),
-        senderTimestampMS=int(at * 1000),
+        senderTimestampMS=int(timestamp * 1000),
     )
     return E2E.Message(pollUpdateMessage=update)
 

@@ -21,12 +21,12 @@ async def post(
     to: User | Group | StatusFeed,
     *,
     id: str | None = None,
-    at: int | None = None,
+    timestamp: int | None = None,
 ) -> str:
     """Send a message to all recipients and to the sender's own companions; return its id."""
     simulation = sender.simulation
     outgoing = Outgoing(
-        id or simulation.new_id(), message, to.jid, simulation.timestamp() if at is None else at
+        id or simulation.new_id(), message, to.jid, simulation.timestamp() if timestamp is None else timestamp
     )
     sender.sent[outgoing.id] = outgoing
     if isinstance(to, Group | StatusFeed):

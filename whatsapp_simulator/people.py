@@ -45,7 +45,7 @@ class Person(Responder):
             at: The time of sending, seconds since 1970; by default now.
         """
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
-        return await messages.post(self, whole, to or self.network.first_account, id=id, at=at)
+        return await messages.post(self, whole, to or self.network.first_account, id=id, timestamp=at)
 
     async def says_album(self, files: Sequence[E2E.Message], to: Chat | None = None) -> str:
         """Send pictures and videos as one; return the id of the album."""
@@ -57,14 +57,14 @@ class Person(Responder):
 
     def albums(self) -> dict[str, list[Received]]:
         """Return the albums that this phone shows: the files in the inbox of each, by the album's id."""
-        found: dict[str, list[Received]] = {
+        albums: dict[str, list[Received]] = {
             each.id: [] for each in self.inbox if each.message.HasField("albumMessage")
         }
         for each in self.inbox:
             album = each.message.messageContextInfo.messageAssociation.parentMessageKey.ID
-            if album in found:
-                found[album].append(each)
-        return found
+            if album in albums:
+                albums[album].append(each)
+        return albums
 
     async def posts(self, message: str | E2E.Message) -> str:
         """Post a status, which every account sees; return the message id."""

@@ -89,4 +89,4 @@ class Phone(Account, Responder):
     ) -> str:
         """Send a message from the phone; companions get a copy. See `Person.says`."""
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
-        return await messages.post(self, whole, to, id=id, at=at)
+        return await messages.post(self, whole, to, id=id, timestamp=at)

@@ -81,8 +81,8 @@ class Responder(User):
         vote = kinds.vote(said.key, said.author.jid, secret, self.jid, options, now, random)
         return await self._post(vote, said)
 
-    async def _post(self, message: E2E.Message, said: _Said, at: int | None = None) -> str:
-        return await messages.post(self, message, said.chat, at=at)
+    async def _post(self, message: E2E.Message, said: _Said, timestamp: int | None = None) -> str:
+        return await messages.post(self, message, said.chat, timestamp=timestamp)
 
     def _said(self, message_id: str) -> _Said:
         """A reference to a message that this user sent, or whose companion did, or received.

@@ -117,7 +117,7 @@ async def test_an_answer_while_a_large_file_is_read_is_not_undone_by_a_leader_th
 ) -> None:
     number, send_id = await asked(later, saying("hello"))
     upkeep = await next_upkeep(later)
-    reading = Blocked(monkeypatch, later.gate.sends, "digest")
+    reading = Blocked(monkeypatch, later.gate.sends, "content_hash")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(says_yes, later, number, done := anyio.Event())
         await reading.until(1)
@@ -136,7 +136,7 @@ async def test_an_answer_while_a_leader_releases_another_send_is_not_taken_for_a
     number, send_id = await asked(later, saying("second"))
     await approved(later, first)
     upkeep = await next_upkeep(later)
-    reading = Blocked(monkeypatch, later.gate.sends, "digest")
+    reading = Blocked(monkeypatch, later.gate.sends, "content_hash")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(upkeep.run)
         await reading.until(1)

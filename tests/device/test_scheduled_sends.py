@@ -458,7 +458,7 @@ async def test_one_that_cannot_be_decided_about_keeps_no_other_back(
                 raise OSError
             return await digest(request)
 
-        monkeypatch.setattr(later.gate.sends, "digest", failing)
+        monkeypatch.setattr(later.gate.sends, "content_hash", failing)
         await later.passes(HOUR + MINUTE)
         await later.until(second, SendStatus.SENT)
         assert await later.status(first) is SendStatus.SCHEDULED

@@ -40,12 +40,12 @@ SettingsFile = Annotated[Path, typer.Argument(metavar="FILE", help="TOML; - read
 @app.command()
 def nodes(as_json: AsJson = False) -> None:
     """List the nodes that run."""
-    found = _done(lambda admin: admin.nodes())
+    answer = _done(lambda admin: admin.nodes())
     table = [
         (one["node"], f"{one['accounts']}/{one['capacity']}", _yes(one["draining"]), one["since"])
-        for one in found["nodes"]
+        for one in answer["nodes"]
     ]
-    _show(found, ("NODE", "ACCOUNTS", "DRAINING", "SINCE"), table, as_json=as_json)
+    _show(answer, ("NODE", "ACCOUNTS", "DRAINING", "SINCE"), table, as_json=as_json)
 
 
 @app.command("drain-node")
@@ -61,13 +61,13 @@ def drain_node(node: Annotated[str, typer.Argument(metavar="NODE", help="Name of
 @app.command("accounts")
 def list_accounts(as_json: AsJson = False) -> None:
     """List the accounts, and who leads each."""
-    found = _done(lambda admin: admin.accounts())
+    answer = _done(lambda admin: admin.accounts())
     table = [
         (one["name"], one["state"], one["leader"] or "nobody", str(one["epoch"]), str(one["failures"]),
          one["reason"])
-        for one in found["accounts"]
+        for one in answer["accounts"]
     ]  # fmt: skip
-    _show(found, ("NAME", "STATE", "LEADER", "EPOCH", "FAILURES", "REASON"), table, as_json=as_json)
+    _show(answer, ("NAME", "STATE", "LEADER", "EPOCH", "FAILURES", "REASON"), table, as_json=as_json)
 
 
 @app.command()
@@ -126,13 +126,13 @@ def forget(
 @app.command()
 def principals(as_json: AsJson = False) -> None:
     """List who may use accounts."""
-    found = _done(lambda admin: admin.principals())
+    answer = _done(lambda admin: admin.principals())
     table = [
         (one["name"], ",".join(one["scopes"]), _named(one["accounts"]), str(one["calls_per_minute"] or "-"),
          one["revoked_at"] or "never")
-        for one in found["principals"]
+        for one in answer["principals"]
     ]  # fmt: skip
-    _show(found, ("NAME", "SCOPES", "ACCOUNTS", "CALLS A MINUTE", "REVOKED"), table, as_json=as_json)
+    _show(answer, ("NAME", "SCOPES", "ACCOUNTS", "CALLS A MINUTE", "REVOKED"), table, as_json=as_json)
 
 
 @app.command()
@@ -208,5 +208,5 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _show(found: Any, head: tuple[str, ...], table: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
-    typer.echo(json.dumps(found, ensure_ascii=False) if as_json else aligned([head, *table]))
+def _show(answer: Any, head: tuple[str, ...], table: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
+    typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else aligned([head, *table]))

@@ -133,8 +133,8 @@ class Bodies:
 
     def _named(self, run: Run) -> set[tuple[str, Prefix]]:
         rows: list[tuple[str]] = run(lambda session: session.execute(_NAMED, self._about).fetchall())
-        found = [Reference.parse(text) for (text,) in rows]
-        return {(one.store, one.prefix(self._account)) for one in found}
+        references = [Reference.parse(text) for (text,) in rows]
+        return {(one.store, one.prefix(self._account)) for one in references}
 
 
 def fetch_body(database: Database, account: str, text: str, target: BinaryIO) -> None:
@@ -196,8 +196,8 @@ def delete_bodies(session: Session, database: Database, account: str, epoch: int
             raise NotThisStore(
                 f"Files of {account} lie in {url}, which the setting `node.files` does not name."
             )
-        found = objects.bodies(account).items()
-        objects.delete([name for prefix, names in found if prefix.epoch <= epoch for name in names])
+        bodies = objects.bodies(account).items()
+        objects.delete([name for prefix, names in bodies if prefix.epoch <= epoch for name in names])
     session.deadline = max(session.deadline, database.monotonic() + database.patience)
 
 
@@ -214,7 +214,7 @@ def delete_forgotten(objects: ObjectStore, forgotten: Callable[[Collection[str]]
     """
     objects.identity()  # raises where the store is another fleet's
     for account in forgotten(objects.accounts()):
-        found = objects.bodies(account).values()
+        bodies = objects.bodies(account).values()
         # Asked once more: what comes later belongs to an account that has come back under the name.
         if account in forgotten([account]):
-            objects.delete([name for names in found for name in names])
+            objects.delete([name for names in bodies for name in names])

@@ -126,11 +126,11 @@ def rows_of(
         Pruned: Rows directly after `after` were deleted, or the account is not there.
     """
     values = {"account": account, "stream": name, "after": after, "limit": limit}
-    found = session.execute(_READING[name].read, values).fetchall()
-    if not found:
+    records = session.execute(_READING[name].read, values).fetchall()
+    if not records:
         raise Pruned("The account is not in this database.")
-    rows = [BodyRow(*row) for _, *row in found if row[0] is not None]
-    following = rows[0].seq if rows else found[0][0] + 1
+    rows = [BodyRow(*row) for _, *row in records if row[0] is not None]
+    following = rows[0].seq if rows else records[0][0] + 1
     if limit > 0 and following > after + 1:
         raise Pruned(f"The rows begin with {following}, so what follows {after} is gone.")
     return rows

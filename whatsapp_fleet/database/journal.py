@@ -124,9 +124,9 @@ class PostgresJournal:
         """Read up to `limit` events above `after_seq`; they are durable: a log may name these rows."""
 
         def look(session: Session) -> list[JournalRow]:
-            if found := events_of(session, self._account, after_seq, limit, size):
+            if events := events_of(session, self._account, after_seq, limit, size):
                 await_standby(session)
-            return found
+            return events
 
         return self._stream.link.run(look)
 
@@ -159,8 +159,8 @@ class PostgresJournal:
 def events_of(session: Session, account: str, after: int, limit: int, size: int) -> list[JournalRow]:
     """Read events as `storage.JournalReader.read` does, whether they are durable or not."""
     values = {"account": account, "after": after, "limit": limit, "size": size}
-    found = session.execute(_READ, {**values, "most": EVENT_BYTES, "too_large": TOO_LARGE}).fetchall()
-    return [JournalRow(*row) for row in found]
+    rows = session.execute(_READ, {**values, "most": EVENT_BYTES, "too_large": TOO_LARGE}).fetchall()
+    return [JournalRow(*row) for row in rows]
 
 
 def admit(session: Session, account: str, role: str) -> None:

@@ -117,9 +117,9 @@ class FollowedLog:
         """Read up to `limit` durable operations with a `seq` above `after`, oldest first."""
 
         def look(session: Session) -> list[LogRow]:
-            if found := operations_of(session, self._account, after, limit):
+            if operations := operations_of(session, self._account, after, limit):
                 await_standby(session)
-            return found
+            return operations
 
         return await self._run(look)
 

@@ -114,8 +114,8 @@ def renew(session: Session, run: str, asked: OwnLease) -> Renewal:
     about = {"run": run, "attempt": asked.attempt, "confirmed": asked.confirmed}
     if session.execute(_RENEW, about).rowcount:
         return Renewal.UNANSWERED if session.warned else Renewal.CONFIRMED
-    found = session.execute(_COUNTER, [run]).fetchone()
-    is_rewound = asked.is_rewound(None if found is None else found[0])
+    row = session.execute(_COUNTER, [run]).fetchone()
+    is_rewound = asked.is_rewound(None if row is None else row[0])
     return Renewal.REWOUND if is_rewound else Renewal.LOST
 
 

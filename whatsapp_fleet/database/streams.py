@@ -153,9 +153,9 @@ class Stream:
         position, stamp = self._confirmed
         row = session.execute(_HEAD, self.about).fetchone()
         head = Position(*row) if row is not None else Position(-1, -1)
-        at = {**self.about, "seq": position.seq}
-        found = session.execute(self._statements.stamp_at, at).fetchone()
-        if is_rewound(position, stamp, head, None if found is None else Stamp(*found)):
+        parameters = {**self.about, "seq": position.seq}
+        stamp_row = session.execute(self._statements.stamp_at, parameters).fetchone()
+        if is_rewound(position, stamp, head, None if stamp_row is None else Stamp(*stamp_row)):
             raise Rewound(
                 f"The database has {head.seq} rows of epoch {head.epoch}, and has confirmed {position.seq}"
                 f" of epoch {position.epoch}."

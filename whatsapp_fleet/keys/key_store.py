@@ -129,12 +129,12 @@ class PostgresKeys:
 
         def look(session: Session) -> list[tuple[Any, ...]]:
             try:
-                found = read(session, self._schema, _DEVICE)
+                devices = read(session, self._schema, _DEVICE)
             except errors.UndefinedTable:  # no client has ever run
                 return []
-            if found and not self._skips_stored:
+            if devices and not self._skips_stored:
                 self._skips_stored = _skip_stored(session, sql.Identifier(self._schema))
-            return found
+            return devices
 
         rows = await self._run(look)
         return StoredDevice.from_row(*rows[0]) if rows else None
@@ -254,9 +254,9 @@ def _skip_stored(session: Session, schema: sql.Identifier) -> bool:
 
 
 def _chat_keys(rows: list[tuple[Any, ...]]) -> ChatKeys:
-    found = [(user, address, bytes(key)) for user, address, key in rows if None not in (address, key)]
+    keys = [(user, address, bytes(key)) for user, address, key in rows if None not in (address, key)]
     return ChatKeys(
-        sorted({user for user, _, _ in rows}), [(address, key) for _, address, key in sorted(found)]
+        sorted({user for user, _, _ in rows}), [(address, key) for _, address, key in sorted(keys)]
     )
 
 

@@ -191,7 +191,7 @@ def check_login(session: Session, login: Login) -> None:
         raise NotFencing("The database lets in an account's role with a wrong password.")
     try:
         with _connect_as(session, login.role, login.password) as own:
-            found = own.execute("SELECT current_schema(), session_user::text").fetchone()
+            row = own.execute("SELECT current_schema(), session_user::text").fetchone()
     except psycopg.OperationalError:
         if session.monotonic() >= session.deadline:
             raise
@@ -200,7 +200,7 @@ def check_login(session: Session, login: Login) -> None:
         if session.execute(_IS_FULL, {"role": login.role}).fetchone() == (True,):
             raise Unavailable("The database has no connection left for an account's client.") from None
         raise NotFencing("The database does not let in an account's role with its password.") from None
-    if found != (login.schema, login.role):
+    if row != (login.schema, login.role):
         raise NotFencing("A connection with an account's login opens another schema than that account's.")
 
 

@@ -155,8 +155,8 @@ class Following:
         if not self._copies:
             return
         looked = self._monotonic()
-        found = await anyio.to_thread.run_sync(self._reader.log_heads, tuple(self._copies))
-        for account, head in found.items():
+        heads = await anyio.to_thread.run_sync(self._reader.log_heads, tuple(self._copies))
+        for account, head in heads.items():
             if copy := self._copies.get(account):
                 copy.seen(head, looked)
 

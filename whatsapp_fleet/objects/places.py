@@ -100,8 +100,8 @@ class Folder:
     def names(self, below: str) -> list[str]:
         """List every file below a name, with drafts that were not completed."""
         with self._failing():
-            found = (path for path in (self._path / below).rglob("*") if not path.is_dir())
-            return [path.relative_to(self._path).as_posix() for path in found]
+            paths = (path for path in (self._path / below).rglob("*") if not path.is_dir())
+            return [path.relative_to(self._path).as_posix() for path in paths]
 
     def tops(self) -> list[str]:
         """List the names of the subfolders."""

@@ -165,23 +165,23 @@ class ObjectStore:
             FileNotFoundError: A part of it is not there.
             StoreFailed: What was written is not what was put.
         """
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for number in range(parts):
             _go_on(stopped)
             body = self._place.get(_part(prefix, number))
             if body is None:
                 raise FileNotFoundError(errno.ENOENT, "A file of the account is not in the object store.")
-            found.update(body)
+            digest.update(body)
             target.write(body)
-        if found.hexdigest() != sha256:
+        if digest.hexdigest() != sha256:
             raise StoreFailed("A file of the account in the object store is not what was put there.")
 
     def bodies(self, account: str) -> dict[Prefix, list[str]]:
         """Whatever there is of an account, whole or not: the objects of each body."""
-        found: dict[Prefix, list[str]] = {}
+        bodies: dict[Prefix, list[str]] = {}
         for prefix, name in _with_prefixes(self._place.names(account)):
-            found.setdefault(prefix, []).append(name)
-        return found
+            bodies.setdefault(prefix, []).append(name)
+        return bodies
 
     def accounts(self) -> list[str]:
         """List the accounts that may have objects here."""

@@ -28,7 +28,7 @@ class Durability(NamedTuple):
 
         A failover to a standby that lacks confirmed rows would use keys a second time, not only lose rows.
         """
-        found = {
+        checks = {
             "`fsync` is off: a crash of the machine loses what was confirmed.": self.fsync != "on",
             "`full_page_writes` is off: a crash of the machine may damage tables.": self.full_page_writes
             != "on",
@@ -42,4 +42,4 @@ class Durability(NamedTuple):
                 bool(self.synchronous_standby_names.strip()) and self.synchronous < 1
             ),
         }
-        return tuple(sentence for sentence, weak in found.items() if weak)
+        return tuple(sentence for sentence, weak in checks.items() if weak)

@@ -131,14 +131,14 @@ def remains(session: Session, account: str) -> list[str]:
 
     The tables are those of the catalogue, so one that is added later is looked at as well.
     """
-    found: list[str] = []
+    leftovers: list[str] = []
     for (table,) in session.execute(_TABLES).fetchall():
         name = sql.Identifier("whatsapp_mcp", table)
         there = session.execute(
             sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE account = %s)").format(name), [account]
         ).fetchone()
         if there == (True,):
-            found.append(f"rows of {table}")
+            leftovers.append(f"rows of {table}")
     others: list[tuple[LiteralString, str]] = [
         (_SCHEMA, schema_of(account)),
         (_ROLES, account),
@@ -146,8 +146,8 @@ def remains(session: Session, account: str) -> list[str]:
         (_OF_PRINCIPALS, account),
     ]
     for query, value in others:
-        found += [row[0] for row in session.execute(query, [value]).fetchall()]
-    return found
+        leftovers += [row[0] for row in session.execute(query, [value]).fetchall()]
+    return leftovers
 
 
 def _role_of(session: Session, account: str) -> str | None:

@@ -177,8 +177,8 @@ class Archive(ReadingArchive):
             return result
 
         def in_thread(db: sqlite3.Connection) -> Outcome:
-            at = int(self._now().timestamp() * 1000)
-            return self._committer.commit(WriteOperation(name, at, values(db)), opens_addons=True)
+            created_at = int(self._now().timestamp() * 1000)
+            return self._committer.commit(WriteOperation(name, created_at, values(db)), opens_addons=True)
 
         return await self._turn(in_thread, bulk=bulk)
 
@@ -252,9 +252,9 @@ class Archive(ReadingArchive):
             updates = None
             if message:
                 entry, (pn, lid, _) = read.outbox_get(db, send_id), read.own(db)
-                at = int(timestamp.timestamp())
+                sent_at = int(timestamp.timestamp())
                 updates = sent_message(
-                    entry.request, message_id, at, message, owner=pn or lid, secret=entry.secret
+                    entry.request, message_id, sent_at, message, owner=pn or lid, secret=entry.secret
                 )
             values = {"send_id": send_id, "message_id": message_id, "timestamp": timestamp}
             return {**values, "updates": updates}

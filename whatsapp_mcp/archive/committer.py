@@ -131,7 +131,7 @@ class Committer:
         return outcome
 
     def commit_many(
-        self, operations: Iterable[WriteOperation], told: Callable[[Any], None], *, dry: bool
+        self, operations: Iterable[WriteOperation], on_result: Callable[[Any], None], *, dry: bool
     ) -> list[str]:
         """Apply operations in one transaction that does not wait for the disk; answers files that have to go.
 
@@ -140,7 +140,7 @@ class Committer:
 
         Args:
             operations: None of them is ever refused.
-            told: Called with the result of each.
+            on_result: Called with the result of each.
             dry: Roll back instead: nothing is written, and no number is used.
         """
         assert dry or not self._is_logged, "what is in the log is applied, and nothing else"
@@ -153,7 +153,7 @@ class Committer:
             with suppress(_DryRunError), transaction(db):
                 for one in operations:
                     result, context = self._apply(one, recorded)
-                    told(result)
+                    on_result(result)
                     files += context.files
                 if dry:
                     raise _DryRunError

@@ -254,8 +254,8 @@ def _copy(message: Message, media: Path | None, vault: Vault | None, files: Path
     name = f"{message.ref}{source.suffix}"
     with replaced(files / name) as part, part.open("wb") as copy:
         if source.is_file():
-            with source.open("rb") as found:
-                shutil.copyfileobj(found, copy)
+            with source.open("rb") as source_file:
+                shutil.copyfileobj(source_file, copy)
         elif vault is not None and (key := vault.files_key()) is not None:
             copy.writelines(read_sealed(sealed(source), key))
     return name

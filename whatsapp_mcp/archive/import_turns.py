@@ -98,12 +98,12 @@ class ImportTurns:
         self, name: str, places: range, values: Values, total: ImportReport, dry: bool, _: object
     ) -> tuple[list[ImportReport], list[str]]:
         """Apply slices in one turn; return the report of each, and the files that have to go."""
-        at = int(self._now().timestamp() * 1000)
+        created_at = int(self._now().timestamp() * 1000)
         brought: list[ImportReport] = []
 
         def operations() -> Iterator[WriteOperation]:
             for place in places:
-                yield WriteOperation(name, at, values(place, sum(brought, total)))
+                yield WriteOperation(name, created_at, values(place, sum(brought, total)))
                 if self._writer.is_wanted:
                     return
 

@@ -109,9 +109,9 @@ class WriteOperation:
         version, *rest = _PARTS.validate_json(text)
         if version != VERSION:
             raise ValueError("The operation is of another version.")
-        _, name, at, body = _ENVELOPE.validate_python((version, *rest))
+        _, name, created_at, body = _ENVELOPE.validate_python((version, *rest))
         values = _values_of(name).model_validate_json(body)
-        return cls(name, at, {field: getattr(values, field) for field in type(values).model_fields})
+        return cls(name, created_at, {field: getattr(values, field) for field in type(values).model_fields})
 
 
 _PARTS: Final = TypeAdapter(tuple[Any, ...])

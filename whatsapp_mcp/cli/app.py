@@ -33,11 +33,11 @@ def commands_of_features() -> list[Later]:
     from whatsapp_mcp.features.reading.command import VOICE
     from whatsapp_mcp.features.webhooks.command_line import WEBHOOKS
 
-    found: list[Later] = []
-    found.append(IMPORT)
-    found.append(VOICE)
-    found.append(WEBHOOKS)
-    return found
+    commands: list[Later] = []
+    commands.append(IMPORT)
+    commands.append(VOICE)
+    commands.append(WEBHOOKS)
+    return commands
 
 
 class AllCommands(Commands):
@@ -207,8 +207,8 @@ def status(
     if watch:
         watch_status(account or the_account(), as_json=as_json, out=sys.stdout)
     names = [account] if account else account_names()
-    found = [find(name, wait=wait) for name in names]
-    show = partial(print_status, found[0]) if len(found) == 1 else partial(print_statuses, found)
+    statuses = [find(name, wait=wait) for name in names]
+    show = partial(print_status, statuses[0]) if len(statuses) == 1 else partial(print_statuses, statuses)
     raise typer.Exit(show(as_json=as_json))
 
 

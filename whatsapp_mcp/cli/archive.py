@@ -57,28 +57,33 @@ def stats(as_json: AsJson = False, account: Account = "") -> None:
     """Tell how much is archived."""
     from whatsapp_mcp.models import ImportState
 
-    found = _read(account, lambda archive: archive.statistics())
+    statistics = _read(account, lambda archive: archive.statistics())
     imports = _read(account, lambda archive: archive.imports())
     imports = [each for each in imports if each.state is not ImportState.UNDONE]
     lines = [
-        f"{found.messages} messages in {found.chats} chats, {found.contacts} contacts, {found.media} files"
+        f"{statistics.messages} messages in {statistics.chats} chats, "
+        f"{statistics.contacts} contacts, {statistics.media} files"
     ]
-    if found.first and found.last:
-        lines.append(f"from {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}, {found.bytes / 1e6:.1f} MB")
-    if found.undecoded:
-        events = "1 event" if found.undecoded == 1 else f"{found.undecoded} events"
+    if statistics.first and statistics.last:
+        lines.append(
+            f"from {statistics.first:%Y-%m-%d} to {statistics.last:%Y-%m-%d}, {statistics.bytes / 1e6:.1f} MB"
+        )
+    if statistics.undecoded:
+        events = "1 event" if statistics.undecoded == 1 else f"{statistics.undecoded} events"
         lines.append(f"{events} cannot be decoded; try `archive redecode` after an upgrade")
-    if found.cut_short:
-        messages = "1 message is" if found.cut_short == 1 else f"{found.cut_short} messages are"
+    if statistics.cut_short:
+        messages = "1 message is" if statistics.cut_short == 1 else f"{statistics.cut_short} messages are"
         lines.append(f"{messages} not kept whole: their senders sent too much that day")
-    if found.addons_dropped:
-        lines.append(f"{found.addons_dropped} reactions, edits or the like waited in vain for their message")
+    if statistics.addons_dropped:
+        lines.append(
+            f"{statistics.addons_dropped} reactions, edits or the like waited in vain for their message"
+        )
     if imports:
         new = sum(each.report.new for each in imports)
         count = "1 import" if len(imports) == 1 else f"{len(imports)} imports"
         brought = "1 message is" if new == 1 else f"{new} messages are"
         lines.append(f"{brought} from {count}")
-    _tell("\n".join(lines), as_json, **asdict(found), imports=len(imports))
+    _tell("\n".join(lines), as_json, **asdict(statistics), imports=len(imports))
 
 
 @app.command()
@@ -225,8 +230,8 @@ def purge(
     async def run(archive: Archive) -> PurgeReport:
         jid = await _resolve(archive, chat) if chat else None
         if not yes:
-            found = await archive.chat(jid) if jid else None
-            where = f" of {found.name} ({found.jid})" if found else ""
+            target = await archive.chat(jid) if jid else None
+            where = f" of {target.name} ({target.jid})" if target else ""
             older = f" older than {end:%Y-%m-%d %H:%M}" if end else ""
             _confirm(f"Delete the messages{where}{older} for good?")
         chats = None if jid is None else (await archive.chat_facts(jid)).addresses
@@ -266,10 +271,10 @@ def _moment(text: str) -> datetime:
     from whatsapp_mcp import settings
 
     zone = settings.load().zone
-    found = time_grammar.read(text, zone, datetime.now(UTC))
-    if found is None:
+    span = time_grammar.read(text, zone, datetime.now(UTC))
+    if span is None:
         raise InvalidArgument(f"{text!r} is not a time.", f"Give {time_grammar.FORMS}.")
-    return local(found.start, zone)
+    return local(span.start, zone)
 
 
 def _tell(words: str, as_json: bool, **facts: Any) -> None:

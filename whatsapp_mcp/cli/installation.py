@@ -66,9 +66,9 @@ def _script() -> Path | None:
     """The script that was started, else the one beside this Python."""
     started = Path(sys.argv[0]).absolute()
     files = [program_file(name) for name in SCRIPTS]
-    found = [started.with_name(file) for file in files if program_file(started.name) == file]
+    scripts = [started.with_name(file) for file in files if program_file(started.name) == file]
     beside = Path(sysconfig.get_path("scripts")) / files[0]
-    return next((path for path in (*found, beside) if path.is_file()), None)
+    return next((path for path in (*scripts, beside) if path.is_file()), None)
 
 
 def _uvx() -> str | None:
@@ -163,14 +163,14 @@ def library_date() -> date | None:
 
     Reads the library's file and does not load it. Takes about 0.1 s.
     """
-    found = util.find_spec("neonize")
-    folders = [Path(folder) for folder in (found.submodule_search_locations or ())] if found else []
+    spec = util.find_spec("neonize")
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     files = [file for folder in folders for file in folder.glob("neonize-*.*") if file.suffix in _SUFFIXES]
     return next((day for file in files if (day := _date_in(file))), None)
 
 
 def _date_in(library: Path) -> date | None:
     with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = _WHATSMEOW.search(content)
-        day = found.group(1).decode() if found else None
+        match = _WHATSMEOW.search(content)
+        day = match.group(1).decode() if match else None
     return date.fromisoformat(day) if day else None

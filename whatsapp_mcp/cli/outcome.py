@@ -130,11 +130,11 @@ def advice(kind: str, action: str, account: str = "default") -> str:
         action: What the error or the state recommends.
         account: The account that the commands have to name.
     """
-    told = action.removeprefix(_TELL)
+    next_step = action.removeprefix(_TELL)
     # What stands in backquotes is a shell command already.
-    if _FOR_AN_AGENT.search(re.sub(r"`[^`]*`", "", told)):
-        told = _COMMANDS.get(kind, _OTHERWISE)
-    return for_account(told[:1].upper() + told[1:], account)
+    if _FOR_AN_AGENT.search(re.sub(r"`[^`]*`", "", next_step)):
+        next_step = _COMMANDS.get(kind, _OTHERWISE)
+    return for_account(next_step[:1].upper() + next_step[1:], account)
 
 
 def for_account(text: str, account: str) -> str:

@@ -68,9 +68,9 @@ def _say(account: str, who: str, *, known: bool) -> None:
     async def say(devices: Devices, archive: ReadingArchive) -> Contact:
         jid = await _person(archive, who)
         await asked(devices, lambda device: device.do(contacts.confirm_person, jid, known))
-        found = await archive.contact(jid)
-        assert found is not None
-        return found
+        contact = await archive.contact(jid)
+        assert contact is not None
+        return contact
 
     person = with_known_device(account, say)
     called = f"{printable(person.name)} ({person.number or person.jid})"

@@ -228,10 +228,10 @@ def _remove(here: _Inventory, *, unlinks: bool, deletes: bool) -> bool:
     return failures == 0
 
 
-def _take_out(each: Found) -> None:
+def _take_out(entry: Found) -> None:
     from whatsapp_mcp.cli.hosts import Machine, to_undo
 
-    step = to_undo(each.host, each.name, Machine.here())
+    step = to_undo(entry.host, entry.name, Machine.here())
     if step is not None:
         step.apply()
 

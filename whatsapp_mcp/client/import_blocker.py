@@ -80,8 +80,8 @@ class _Refusal(Loader):
 
 
 def _version_named_in(file: Path) -> str | None:
-    found = re.search(rf'^{_VERSION} = "([^"]+)"', file.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(rf'^{_VERSION} = "([^"]+)"', file.read_text(encoding="utf-8"), re.MULTILINE)
+    return match[1] if match else None
 
 
 def _refuse() -> NoReturn:

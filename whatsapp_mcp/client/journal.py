@@ -97,9 +97,9 @@ class Journal:
             raise
 
     def _check_tables(self) -> None:
-        found = self._db.execute("SELECT name, sql FROM sqlite_master").fetchall()
+        tables = self._db.execute("SELECT name, sql FROM sqlite_master").fetchall()
         made = _SCHEMA.replace(" IF NOT EXISTS", "", 1).strip()
-        if {name for name, _ in found} != set(_TABLES) or dict(found)["events"] != made:
+        if {name for name, _ in tables} != set(_TABLES) or dict(tables)["events"] != made:
             raise sqlite3.DatabaseError(_DAMAGED)
 
     def __enter__(self) -> Self:

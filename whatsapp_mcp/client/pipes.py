@@ -73,8 +73,8 @@ def listen_to_library(on_login_event: Callable[[str], None]) -> None:
         with os.fdopen(reading, "rb") as lines:
             while line := lines.readline(_LINE):
                 os.write(_LOG, line)
-                if found := _LOGIN_EVENT.match(line):
-                    on_login_event(found[1].decode())
+                if match := _LOGIN_EVENT.match(line):
+                    on_login_event(match[1].decode())
 
     threading.Thread(target=pass_on, name="library output", daemon=True).start()
 

@@ -124,12 +124,12 @@ def _sealed(name: str, target: str = "targetMessageKey") -> Callable[[Any, Origi
     return read
 
 
-def event_answer(value: Any, chat: str, who: str | None, wa_id: str, at: int) -> list[Update]:
+def event_answer(value: Any, chat: str, who: str | None, wa_id: str, sent_at: int) -> list[Update]:
     """One person's `EventResponseMessage` to an invitation."""
     if not 1 <= value.response <= len(EVENT_ANSWERS):
         return []
     answer = hashlib.sha256(EVENT_ANSWERS[value.response - 1].encode()).digest()
-    return [VoteUpdate(chat, who, wa_id, millis(value.timestampMS, at), options=answer)]
+    return [VoteUpdate(chat, who, wa_id, millis(value.timestampMS, sent_at), options=answer)]
 
 
 def _protocol(value: Any, origin: Origin) -> list[Update]:
@@ -184,7 +184,7 @@ def _revoked_sender(key: Any, origin: Origin) -> str | None:
     return origin.author
 
 
-def lid_mappings(payload: bytes, at: int) -> list[Update]:
+def lid_mappings(payload: bytes, sent_at: int) -> list[Update]:
     """The pairs in a phone's LID migration message."""
     from whatsapp_mcp.protobufs import LidMigration
 
@@ -192,7 +192,7 @@ def lid_mappings(payload: bytes, at: int) -> list[Update]:
     updates: list[Update] = []
     for pair in mapping.pnToLidMappings:
         lid = pair.latestLid or pair.assignedLid
-        updates += identity(f"{pair.pn}@s.whatsapp.net", f"{lid}@lid", at)
+        updates += identity(f"{pair.pn}@s.whatsapp.net", f"{lid}@lid", sent_at)
     return updates
 
 
@@ -201,30 +201,32 @@ def _duration(value: int) -> str:
     return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{value // 3600} hours"
 
 
-def history_addons(value: Any, chat: str, at: int) -> list[Update]:
+def history_addons(value: Any, chat: str, sent_at: int) -> list[Update]:
     """The add-ons that a phone stored with their message, a `WebMessageInfo`.
 
     Args:
         value: The message.
         chat: Its chat.
-        at: Its time, which is used where an add-on has none.
+        sent_at: Its time, which is used where an add-on has none.
     """
     updates: list[Update] = []
     wa_id = value.key.ID
     for reaction in value.reactions:
-        who, at_ms = _key_author(reaction.key, chat), millis(reaction.senderTimestampMS, at)
+        who, at_ms = _key_author(reaction.key, chat), millis(reaction.senderTimestampMS, sent_at)
         updates.append(ReactionUpdate(chat, who, wa_id, reaction.text, at_ms, live=False))
     for update in value.pollUpdates:
         who = _key_author(update.pollUpdateMessageKey, chat)
         chosen = b"".join(update.vote.selectedOptions)
-        updates.append(VoteUpdate(chat, who, wa_id, millis(update.senderTimestampMS, at), options=chosen))
+        updates.append(
+            VoteUpdate(chat, who, wa_id, millis(update.senderTimestampMS, sent_at), options=chosen)
+        )
     for answer in value.eventResponses:
         who = _key_author(answer.eventResponseMessageKey, chat)
-        updates += event_answer(answer.eventResponseMessage, chat, who, wa_id, at)
+        updates += event_answer(answer.eventResponseMessage, chat, who, wa_id, sent_at)
     keep = value.keepInChat
     if keep.keepType in _KEEP_TYPES:
         who = _key_author(keep.key, chat, bare(keep.deviceJID))
-        at_ms = millis(keep.clientTimestampMS or keep.serverTimestampMS, at)
+        at_ms = millis(keep.clientTimestampMS or keep.serverTimestampMS, sent_at)
         updates.append(KeepUpdate(chat, who, wa_id, at_ms, _KEEP_TYPES[keep.keepType]))
     return updates
 

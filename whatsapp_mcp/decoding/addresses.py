@@ -43,16 +43,16 @@ def is_person(address: str | None) -> bool:
     return is_pn(address) or is_lid(address)
 
 
-def identity(one: str | None, other: str | None, at: int) -> list[Update]:
+def identity(address: str | None, other: str | None, moment: int) -> list[Update]:
     """The update that two addresses were one person at a time, when one is a PN and the other a LID."""
-    if one is not None and other is not None:
-        if is_pn(one) and is_lid(other):
-            return [IdentityUpdate(one, other, at)]
-        if is_lid(one) and is_pn(other):
-            return [IdentityUpdate(other, one, at)]
+    if address is not None and other is not None:
+        if is_pn(address) and is_lid(other):
+            return [IdentityUpdate(address, other, moment)]
+        if is_lid(address) and is_pn(other):
+            return [IdentityUpdate(other, address, moment)]
     return []
 
 
-def lasting(one: str | None, other: str | None) -> str | None:
+def lasting(address: str | None, other: str | None) -> str | None:
     """Return the LID among a person's two addresses, which is never reassigned; else the first."""
-    return other if is_pn(one) and is_lid(other) else one
+    return other if is_pn(address) and is_lid(other) else address

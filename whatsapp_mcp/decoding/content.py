@@ -74,7 +74,7 @@ def message_parts(message: Proto) -> Parts:
     secret: bytes | None = None
     album: str | None = None
     for _ in range(MAX_DEPTH):
-        found: list[tuple[str, Any]] = []
+        parts: list[tuple[str, Any]] = []
         inner = None
         for field, value in message.ListFields():
             name = field.name
@@ -89,11 +89,11 @@ def message_parts(message: Proto) -> Parts:
                         flags |= Flag.EPHEMERAL
                     inner = value.message
                 else:
-                    found.append((name, value))
+                    parts.append((name, value))
             elif name not in SILENT:
-                found.append((name, value))
-        if inner is None or found:
-            return Parts(found or _of_the_future(message), flags, secret, album)
+                parts.append((name, value))
+        if inner is None or parts:
+            return Parts(parts or _of_the_future(message), flags, secret, album)
         message = inner
     raise ValueError("wrapped too deeply")
 
@@ -110,10 +110,10 @@ def _album(context: Any) -> str | None:
 
 
 def content_of(
-    found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None, album: str | None = None
+    parts: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None, album: str | None = None
 ) -> Content | None:
     """Return the content of a message's parts, UNKNOWN if no part is known; None without any part."""
-    for name, value in found:
+    for name, value in parts:
         content = _opened(name, value)
         if content is not None:
             content.flags |= flags
@@ -126,9 +126,9 @@ def content_of(
             if "://" in content.text or "www." in content.text:
                 content.flags |= Flag.LINK
             return content
-    if not found:
+    if not parts:
         return None
-    return Content(MessageKind.UNKNOWN, details={"type": found[0][0]}, flags=flags)
+    return Content(MessageKind.UNKNOWN, details={"type": parts[0][0]}, flags=flags)
 
 
 def text_of(message: Proto) -> str:

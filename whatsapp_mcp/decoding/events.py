@@ -58,8 +58,8 @@ def _with_type(update: Any, handler: SerializerFunctionWrapHandler) -> dict[str,
 def _tagged() -> Any:
     union: Any = None
     for kind in get_args(Update):
-        one = Annotated[kind, Tag(kind.__name__)]
-        union = one if union is None else union | one
+        member = Annotated[kind, Tag(kind.__name__)]
+        union = member if union is None else union | member
     return Annotated[union, Discriminator(_type_of), WrapSerializer(_with_type)]
 
 
@@ -127,13 +127,15 @@ def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
         payload: Its protobuf, of the `neonize` package.
         received_at: Milliseconds since 1970; used where the event has no time.
     """
-    at = received_at // 1000
+    received_seconds = received_at // 1000
     if code == history.HISTORY_CODE:
-        return history.history_sync(payload, at)
+        return history.history_sync(payload, received_seconds)
     if code not in _DECODERS:
         return []
     kind, decoder = _DECODERS[code]
-    return legibly(parsed(getattr(protobufs.Neonize, kind), payload), lambda event: decoder(event, at))
+    return legibly(
+        parsed(getattr(protobufs.Neonize, kind), payload), lambda event: decoder(event, received_seconds)
+    )
 
 
 def original_of(code: int, payload: bytes) -> Proto | None:

@@ -27,7 +27,7 @@ def joined_group(event: Any, received_at: int) -> list[Update]:
     return updates
 
 
-def group(info: Any, at: int) -> list[Update]:
+def group(info: Any, received_at: int) -> list[Update]:
     """A `neonize.GroupInfo`: name and participants, as they are at a time."""
     chat = jid(info.JID)
     if chat is None:
@@ -35,15 +35,17 @@ def group(info: Any, at: int) -> list[Update]:
     community = chat if info.GroupParent.IsParent else None
     if info.GroupIsDefaultSub.IsDefaultSubGroup:
         community = jid(info.GroupLinkedParent.LinkedParentJID)
-    updates: list[Update] = [ChatUpdate(chat, at, name=info.GroupName.Name or None, community=community)]
+    updates: list[Update] = [
+        ChatUpdate(chat, received_at, name=info.GroupName.Name or None, community=community)
+    ]
     members: list[tuple[str, int | None]] = []
     for person in info.Participants:
         addresses = [jid(person.JID), jid(person.PhoneNumber), jid(person.LID)]
-        updates += identity(addresses[1], addresses[2], at)
+        updates += identity(addresses[1], addresses[2], received_at)
         known = next((address for address in addresses if is_person(address)), None)
         if known is not None:
             members.append((known, 2 if person.IsSuperAdmin else 1 if person.IsAdmin else 0))
-    updates.append(MembersUpdate(chat, tuple(members), at, whole=True))
+    updates.append(MembersUpdate(chat, tuple(members), received_at, whole=True))
     return updates
 
 
@@ -52,12 +54,12 @@ def group_info(event: Any, received_at: int) -> list[Update]:
     chat = jid(event.JID)
     if chat is None:
         return []
-    at = seconds(event.Timestamp, received_at)
+    changed_at = seconds(event.Timestamp, received_at)
     by = jid(event.Sender) if event.HasField("Sender") else None
     updates: list[Update] = []
     said: list[tuple[str, list[str]]] = []
     if event.HasField("Name"):
-        updates.append(ChatUpdate(chat, at, name=event.Name.Name))
+        updates.append(ChatUpdate(chat, changed_at, name=event.Name.Name))
         said.append(
             (f"changed the group's name to {limits.bounded_text(event.Name.Name, limits.MAX_NAME)}", [])
         )
@@ -65,7 +67,7 @@ def group_info(event: Any, received_at: int) -> list[Update]:
         said.append(("changed the group's description", []))
     if event.HasField("Ephemeral"):
         expires_in = event.Ephemeral.DisappearingTimer if event.Ephemeral.IsEphemeral else 0
-        updates.append(ChatUpdate(chat, at, expires_in=expires_in))
+        updates.append(ChatUpdate(chat, changed_at, expires_in=expires_in))
         said.append(("changed disappearing messages", []))
     if event.HasField("Announce"):
         who = "only admins" if event.Announce.IsAnnounce else "everyone"
@@ -83,10 +85,10 @@ def group_info(event: Any, received_at: int) -> list[Update]:
     ):
         jids = [address for person in people if (address := jid(person))]
         if jids:
-            updates.append(MembersUpdate(chat, tuple((address, role) for address in jids), at))
+            updates.append(MembersUpdate(chat, tuple((address, role) for address in jids), changed_at))
             said.append(_about(words, jids, by))
     for number, (words, mentions) in enumerate(said):
-        updates.append(_system(chat, by, words, mentions, at, event, number))
+        updates.append(_system(chat, by, words, mentions, changed_at, event, number))
     return updates
 
 
@@ -116,12 +118,18 @@ def _about(words: str, people: list[str], by: str | None) -> tuple[str, list[str
 
 
 def _system(
-    chat: str, by: str | None, text: str, mentions: list[str], at: int, event: Any, number: int | None = None
+    chat: str,
+    by: str | None,
+    text: str,
+    mentions: list[str],
+    sent_at: int,
+    event: Any,
+    number: int | None = None,
 ) -> MessageUpdate:
     """Return a group event's system message; its id is made from the event and `number`, if given."""
     details = {"mentions": mentions} if mentions else {}
     key = event.SerializePartialToString() + (b"" if number is None else bytes([number]))
     wa_id = "SYS-" + hashlib.sha256(key).hexdigest()[:20].upper()
     return MessageUpdate(
-        chat, by or chat, wa_id, at, Content(MessageKind.SYSTEM, text, details=details), live=True
+        chat, by or chat, wa_id, sent_at, Content(MessageKind.SYSTEM, text, details=details), live=True
     )

@@ -162,11 +162,11 @@ def _split(
     for outer in within:
         after = outer.start
         for span in spans(payload, outer.start, outer.end):
-            found = tags.get(span.tag)
-            if found is not None:
+            fields = tags.get(span.tag)
+            if fields is not None:
                 if span.begin > after:
                     head.append(payload[after : span.begin])
-                found.append(span)
+                fields.append(span)
                 after = span.end
         head.append(payload[after : outer.end])
     return b"".join(head), parts
@@ -201,9 +201,9 @@ def _calls(data: Any, received_at: int) -> list[Update]:
     return [update for record in data.callLogRecords for update in _call(record, received_at)]
 
 
-def _conversation(payload: bytes, at: Span, received_at: int) -> list[Update]:
+def _conversation(payload: bytes, span: Span, received_at: int) -> list[Update]:
     """One conversation: who and what it is, its messages from the oldest to the newest, what is unread."""
-    head, parts = _split(payload, (at,), protobufs.HistorySync.Conversation, "messages")
+    head, parts = _split(payload, (span,), protobufs.HistorySync.Conversation, "messages")
     value: Any = parsed(protobufs.HistorySync.Conversation, head)
     updates = legibly(value, partial(_chat, received_at=received_at))
     if not updates:
@@ -244,11 +244,11 @@ def _chat(value: Any, received_at: int) -> list[Update]:
     return updates
 
 
-def _settings(value: Any, chat: str, at: int) -> ChatUpdate:
+def _settings(value: Any, chat: str, received_at: int) -> ChatUpdate:
     complete = value.endOfHistoryTransfer and value.endOfHistoryTransferType == _NO_MORE
     return ChatUpdate(
         chat,
-        at,
+        received_at,
         archived=value.archived if value.HasField("archived") else None,
         pinned=bool(value.pinned) if value.HasField("pinned") else None,
         muted_until=_muted_until(value.muteEndTime) if value.HasField("muteEndTime") else None,
@@ -297,21 +297,23 @@ def _message(value: Any, chat: str, received_at: int) -> list[Update]:
     key = value.key
     if not key.ID:
         return []
-    at = seconds(value.messageTimestamp, received_at)
+    sent_at = seconds(value.messageTimestamp, received_at)
     author = _author(value, chat)
     updates: list[Update] = []
     if author is not None and value.pushName and value.pushName != "-" and is_person(author):
-        updates.append(NameUpdate(author, push_name=value.pushName, at=at))
+        updates.append(NameUpdate(author, push_name=value.pushName, at=sent_at))
     if author is not None and value.verifiedBizName:
-        updates.append(NameUpdate(author, business_name=value.verifiedBizName, at=at))
-    found, flags, secret, album = message_parts(value.message)
+        updates.append(NameUpdate(author, business_name=value.verifiedBizName, at=sent_at))
+    parts, flags, secret, album = message_parts(value.message)
     # The past does not say whether the server took this for an admin's act, so it counts as the author's.
-    origin = Origin(chat, author, author, key.ID, at, live=False)
-    for name, part in found:
+    origin = Origin(chat, author, author, key.ID, sent_at, live=False)
+    for name, part in parts:
         if name in ADDON_FIELDS:
             changes = decode_addon(name, part, origin)
-            return updates + [update for change in changes for update in (*_only_edited(change, at), change)]
-    content = content_of(found, flags, value.messageSecret or secret, album) or stub_content(value)
+            return updates + [
+                update for change in changes for update in (*_only_edited(change, sent_at), change)
+            ]
+    content = content_of(parts, flags, value.messageSecret or secret, album) or stub_content(value)
     if content is None:
         return updates
     if value.starred:
@@ -319,22 +321,22 @@ def _message(value: Any, chat: str, received_at: int) -> list[Update]:
     if value.broadcast and chat != "status@broadcast":
         content.flags |= Flag.BROADCAST
     if content.kind is MessageKind.LIVE_LOCATION and value.duration:
-        content.details["ends_at"] = at + value.duration
+        content.details["ends_at"] = sent_at + value.duration
     if value.newsletterServerID:
         content.details["server_id"] = value.newsletterServerID
     raw = value.SerializePartialToString()
-    updates.append(MessageUpdate(chat, author, key.ID, at, content, False, HISTORY_CODE, raw))
+    updates.append(MessageUpdate(chat, author, key.ID, sent_at, content, False, HISTORY_CODE, raw))
     if value.messageStubType == 1 or value.revokeMessageTimestamp:
-        updates.append(RevokeUpdate(chat, author, key.ID, seconds(value.revokeMessageTimestamp, at)))
-    return updates + _attached(value, chat, author, at)
+        updates.append(RevokeUpdate(chat, author, key.ID, seconds(value.revokeMessageTimestamp, sent_at)))
+    return updates + _attached(value, chat, author, sent_at)
 
 
-def _only_edited(update: Update, at: int) -> list[Update]:
+def _only_edited(update: Update, sent_at: int) -> list[Update]:
     """The place of a message of which the phone has kept the newest text alone."""
     if not isinstance(update, EditUpdate):
         return []
     content = replace(update.content, text="", flags=update.content.flags | Flag.ONLY_EDITED)
-    return [MessageUpdate(update.chat, update.sender, update.wa_id, at, content, live=False)]
+    return [MessageUpdate(update.chat, update.sender, update.wa_id, sent_at, content, live=False)]
 
 
 def _author(value: Any, chat: str) -> str | None:
@@ -343,9 +345,9 @@ def _author(value: Any, chat: str) -> str | None:
     return bare(value.participant) or bare(value.key.participant) or chat
 
 
-def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Update]:
+def _attached(value: Any, chat: str, author: str | None, sent_at: int) -> list[Update]:
     """Add-ons and receipts that the phone stored with the message."""
-    updates, wa_id = history_addons(value, chat, at), value.key.ID
+    updates, wa_id = history_addons(value, chat, sent_at), value.key.ID
     if author is not None:
         return updates
     receipts = False
@@ -358,10 +360,10 @@ def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Update
         ):
             if person is not None and stamp > 0:
                 receipts = True
-                updates.append(ReceiptUpdate(chat, person, (wa_id,), mark, seconds(stamp, at)))
+                updates.append(ReceiptUpdate(chat, person, (wa_id,), mark, seconds(stamp, sent_at)))
     mark = _STATUS_MARKS.get(value.status)
     if mark is not None and not receipts:
-        updates.append(ReceiptUpdate(chat, chat, (wa_id,), mark, at, everyone=not is_person(chat)))
+        updates.append(ReceiptUpdate(chat, chat, (wa_id,), mark, sent_at, everyone=not is_person(chat)))
     return updates
 
 
@@ -377,5 +379,7 @@ def _call(record: Any, received_at: int) -> list[Update]:
     )
     details = {"call": {"video": record.isVideo, "outcome": outcome.lower(), "duration": record.duration}}
     content = Content(MessageKind.CALL, details=details)
-    at = seconds(record.startTime, received_at)
-    return [MessageUpdate(chat, creator if record.isIncoming else None, record.callID, at, content, False)]
+    called_at = seconds(record.startTime, received_at)
+    return [
+        MessageUpdate(chat, creator if record.isIncoming else None, record.callID, called_at, content, False)
+    ]

@@ -32,9 +32,9 @@ def lines(*texts: str) -> str:
 
 def named(what: str, text: str = "", title: str = "", **details: Any) -> Content:
     """A message that is `what`; its text begins with its title. Details that are empty are left out."""
-    found = {"what": what, "title": title, **details}
+    fields = {"what": what, "title": title, **details}
     text = lines(title, text)
-    return Content(MessageKind.TEXT, text, details={key: value for key, value in found.items() if value})
+    return Content(MessageKind.TEXT, text, details={key: value for key, value in fields.items() if value})
 
 
 def price(amount: int, scale: int, currency: str) -> str:
@@ -180,9 +180,9 @@ def _some(choices: Iterable[str]) -> list[str]:
 def _template_button(button: Any) -> str:
     for name in ("quickReplyButton", "urlButton", "callButton"):
         if button.HasField(name):
-            found = getattr(button, name)
+            inner = getattr(button, name)
             target = {"urlButton": "URL", "callButton": "phoneNumber"}.get(name)
-            return " ".join(filter(None, (found.displayText, getattr(found, target) if target else "")))
+            return " ".join(filter(None, (inner.displayText, getattr(inner, target) if target else "")))
     return ""
 
 
@@ -190,20 +190,20 @@ def _native(button: Any) -> str:
     """Return the text of a native flow button: its label, which is in JSON, else its action's name."""
     parameters = button.buttonParamsJSON if hasattr(button, "buttonParamsJSON") else button.paramsJSON
     try:
-        found = json.loads(parameters) if len(parameters) <= _PARAMETERS else None
+        fields = json.loads(parameters) if len(parameters) <= _PARAMETERS else None
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
+        fields = None
+    if isinstance(fields, dict):
         for key in _LABELS:
-            if isinstance(label := found.get(key), str) and label:
-                text = " ".join(filter(None, (label, _address(found))))
+            if isinstance(label := fields.get(key), str) and label:
+                text = " ".join(filter(None, (label, _address(fields))))
                 return text.encode("utf-8", "replace").decode()  # JSON may hold half a character
     return button.name.replace("_", " ")
 
 
-def _address(found: dict[str, Any]) -> str:
+def _address(fields: dict[str, Any]) -> str:
     """Return the target of a button: a URL or a phone number; empty if it has none."""
     for key in ("url", "phone_number"):
-        if isinstance(value := found.get(key), str):
+        if isinstance(value := fields.get(key), str):
             return value
     return ""

@@ -16,8 +16,8 @@ _BARE_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "h
 
 def bare(jid: str) -> str | None:
     """A jid without device and agent, its server in today's form; None when it is not one."""
-    user, at, server = jid.partition("@")
-    if not at or not server:
+    user, separator, server = jid.partition("@")
+    if not separator or not server:
         return None
     user = user.partition(":")[0]
     if server in ("s.whatsapp.net", "c.us", "lid", "hosted", "hosted.lid"):

@@ -195,9 +195,9 @@ def _bound_media(media: MediaInfo) -> None:
 
 def _bound_fields(value: Any) -> None:
     for name, limit, cut in FIELDS[type(value)]:
-        found = getattr(value, name)
-        if found is not None and len(found) > limit:
-            setattr(value, name, cut(found, limit))
+        field = getattr(value, name)
+        if field is not None and len(field) > limit:
+            setattr(value, name, cut(field, limit))
 
 
 class _Details:
@@ -209,8 +209,8 @@ class _Details:
 
     def bounded(self, details: dict[str, Any]) -> dict[str, Any]:
         """The details, and how much of which list is left out."""
-        found = {key: self._value(key, value, 0) for key, value in details.items()}
-        return {**found, "left_out": self._left_out} if self._left_out else found
+        entries = {key: self._value(key, value, 0) for key, value in details.items()}
+        return {**entries, "left_out": self._left_out} if self._left_out else entries
 
     def _value(self, key: str, value: Any, depth: int) -> Any:
         match value:

@@ -50,34 +50,34 @@ _READ_SELF: Final = (5, 7)
 def message(event: Any, received_at: int) -> list[Update]:
     """A `neonize.Message` event."""
     info = event.Info
-    at = seconds(info.Timestamp, received_at)
-    updates = _who(info, at)
-    origin = _origin(info, at)
+    sent_at = seconds(info.Timestamp, received_at)
+    updates = _who(info, sent_at)
+    origin = _origin(info, sent_at)
     if origin is None:
         return updates
     body = event.Message if event.Message.ByteSize() else event.Raw
-    found, flags, secret, album = message_parts(body)
+    parts, flags, secret, album = message_parts(body)
     if event.HasField("Raw") and (secret is None or album is None):  # the library has opened the wrappers
         outside = message_parts(event.Raw)
         secret, album = secret or outside.secret, album or outside.album
     flags |= _flags(event)
-    for name, value in found:
+    for name, value in parts:
         if name in ADDON_FIELDS:
             return updates + _addon(name, value, origin, event)
     if info.Category == _PEER:
         return updates
-    content = content_of(found, flags, secret, album)
+    content = content_of(parts, flags, secret, album)
     if content is None:
         return updates
     if info.Edit == _ADMIN_EDIT:
         edited = event.NewsLetterMeta.EditTS if event.HasField("NewsLetterMeta") else 0
-        return [*updates, EditUpdate(origin.chat, origin.author, info.ID, millis(edited, at), content)]
+        return [*updates, EditUpdate(origin.chat, origin.author, info.ID, millis(edited, sent_at), content)]
     if info.ServerID:
         content.details["server_id"] = info.ServerID
     raw = event.SerializePartialToString()
     return [
         *updates,
-        MessageUpdate(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, raw),
+        MessageUpdate(origin.chat, origin.author, info.ID, sent_at, content, True, MESSAGE_CODE, raw),
     ]
 
 
@@ -96,16 +96,16 @@ def _addon(name: str, value: Any, origin: Origin, event: Any) -> list[Update]:
 
 def undecryptable(event: Any, received_at: int) -> list[Update]:
     """A `neonize.UndecryptableMessage` event: a place is kept for the message, which may still come."""
-    at = seconds(event.Info.Timestamp, received_at)
-    updates = _who(event.Info, at)
-    origin = _origin(event.Info, at)
+    sent_at = seconds(event.Info.Timestamp, received_at)
+    updates = _who(event.Info, sent_at)
+    origin = _origin(event.Info, sent_at)
     if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == _PEER:
         return updates
     content = Content(MessageKind.UNDECRYPTABLE, details={"unavailable": True} if event.IsUnavailable else {})
     raw, wa_id = event.SerializePartialToString(), event.Info.ID
     return [
         *updates,
-        MessageUpdate(origin.chat, origin.author, wa_id, at, content, True, UNDECRYPTABLE_CODE, raw),
+        MessageUpdate(origin.chat, origin.author, wa_id, sent_at, content, True, UNDECRYPTABLE_CODE, raw),
     ]
 
 
@@ -116,9 +116,9 @@ def receipt(event: Any, received_at: int) -> list[Update]:
     mark = _MARKS.get(event.Type)
     if chat is None or mark is None:
         return []
-    at = seconds(event.Timestamp, received_at)
+    receipt_at = seconds(event.Timestamp, received_at)
     alt = jid(source.SenderAlt)
-    updates = identity(sender, alt, at)
+    updates = identity(sender, alt, receipt_at)
     ours = source.IsFromMe or event.Type in _READ_SELF
     if ours and mark is ReceiptKind.DELIVERED:
         return updates
@@ -126,7 +126,7 @@ def receipt(event: Any, received_at: int) -> list[Update]:
     if contact is not None and not is_person(contact):
         return updates
     chat = lasting(chat, jid(source.RecipientAlt) if ours else alt if chat == sender else None) or chat
-    return [*updates, ReceiptUpdate(chat, contact, tuple(event.MessageIDs), mark, at)]
+    return [*updates, ReceiptUpdate(chat, contact, tuple(event.MessageIDs), mark, receipt_at)]
 
 
 def pair_status(event: Any, _received_at: int) -> list[Update]:
@@ -138,7 +138,7 @@ def pair_status(event: Any, _received_at: int) -> list[Update]:
     return [LinkedUpdate()] if phone and is_person(phone) else []
 
 
-def _who(info: Any, at: int) -> list[Update]:
+def _who(info: Any, sent_at: int) -> list[Update]:
     """The identities and names that come with a message."""
     source = info.MessageSource
     chat, sender, alt = jid(source.Chat), jid(source.Sender), jid(source.SenderAlt)
@@ -146,19 +146,19 @@ def _who(info: Any, at: int) -> list[Update]:
     if source.IsFromMe:
         updates += [OwnUpdate(own) for own in (sender, alt) if own and is_person(own)]
         if is_person(chat):
-            updates += identity(chat, jid(source.RecipientAlt), at)
-    updates += identity(sender, alt, at)
+            updates += identity(chat, jid(source.RecipientAlt), sent_at)
+    updates += identity(sender, alt, sent_at)
     person = lasting(sender, alt)
     if person and is_person(person):
         if info.Pushname and info.Pushname != "-":
-            updates.append(NameUpdate(person, push_name=info.Pushname, at=at))
+            updates.append(NameUpdate(person, push_name=info.Pushname, at=sent_at))
         business = info.VerifiedName.Details.verifiedName if info.HasField("VerifiedName") else ""
         if business and not source.IsFromMe:
-            updates.append(NameUpdate(person, business_name=business, at=at))
+            updates.append(NameUpdate(person, business_name=business, at=sent_at))
     return updates
 
 
-def _origin(info: Any, at: int) -> Origin | None:
+def _origin(info: Any, sent_at: int) -> Origin | None:
     source = info.MessageSource
     chat, sender = jid(source.Chat), jid(source.Sender)
     if _came_by_list(source):
@@ -169,7 +169,7 @@ def _origin(info: Any, at: int) -> Origin | None:
     place = lasting(chat, alt) or chat
     author = None if source.IsFromMe else lasting(sender, jid(source.SenderAlt)) or place
     return Origin(
-        place, author, sender, info.ID, at, live=True, as_admin=info.Edit == _ADMIN_REVOKE,
+        place, author, sender, info.ID, sent_at, live=True, as_admin=info.Edit == _ADMIN_REVOKE,
         from_phone=source.IsFromMe and not source.Sender.Device,
     )  # fmt: skip
 
@@ -223,5 +223,5 @@ def _step(meta: Any, step: str, received_at: int, *, video: bool = False, reason
     if chat is None or not meta.callID:
         return []
     caller = None if is_person(chat) else jid(meta.callCreator)
-    at = seconds(meta.timestamp, received_at)
-    return [CallUpdate(chat, caller or chat, meta.callID, at, step, video, reason)]
+    moment = seconds(meta.timestamp, received_at)
+    return [CallUpdate(chat, caller or chat, meta.callID, moment, step, video, reason)]

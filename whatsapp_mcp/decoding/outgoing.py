@@ -31,7 +31,7 @@ _MEDIA_TYPES = {"gif": "video", "voice": "audio"}
 
 
 def updates_of_request(
-    request: SendRequest, message_id: str, at: int, secret: bytes | None = None
+    request: SendRequest, message_id: str, sent_at: int, secret: bytes | None = None
 ) -> list[Update]:
     """Return the updates of a sent request: its message, but none of a reaction or an edit.
 
@@ -40,14 +40,14 @@ def updates_of_request(
     Args:
         request: What was asked for.
         message_id: WhatsApp's id of it.
-        at: Seconds since 1970.
+        sent_at: Seconds since 1970.
         secret: The secret that was given to the message.
     """
-    return [*message_of(request, _content(request.content), message_id, at, secret)]
+    return [*message_of(request, _content(request.content), message_id, sent_at, secret)]
 
 
 def message_of(
-    request: SendRequest, content: Content | None, message_id: str, at: int, secret: bytes | None
+    request: SendRequest, content: Content | None, message_id: str, sent_at: int, secret: bytes | None
 ) -> list[MessageUpdate]:
     """The message that a request became, with its secret and what it answers."""
     if content is None:
@@ -56,7 +56,7 @@ def message_of(
         content.details["secret"] = secret.hex()
     if request.reply_to and not content.reply_to:
         content.reply_to = request.reply_to
-    return [MessageUpdate(request.chat, None, message_id, at, content, live=True)]
+    return [MessageUpdate(request.chat, None, message_id, sent_at, content, live=True)]
 
 
 def _content(content: Any) -> Content | None:
@@ -67,10 +67,10 @@ def _content(content: Any) -> Content | None:
         case AlbumContent():
             return _album(content)
         case AlbumFileContent():
-            found = _content(content.file)
-            assert found is not None
-            found.details["album_of"] = content.album
-            return found
+            file_content = _content(content.file)
+            assert file_content is not None
+            file_content.details["album_of"] = content.album
+            return file_content
         case FileContent():
             media_type = _MEDIA_TYPES.get(content.kind, content.kind)
             media = MediaInfo(
@@ -109,27 +109,33 @@ def _mentions(jids: Iterable[str]) -> dict[str, Any]:
 
 
 def sent_message(
-    request: SendRequest, message_id: str, at: int, message: bytes, *, owner: str | None, secret: bytes | None
+    request: SendRequest,
+    message_id: str,
+    sent_at: int,
+    message: bytes,
+    *,
+    owner: str | None,
+    secret: bytes | None,
 ) -> list[Update]:
     """Return the updates of a sent message: the message itself, or changes of another one.
 
     Args:
         request: What was asked for.
         message_id: WhatsApp's id of it.
-        at: Seconds since 1970.
+        sent_at: Seconds since 1970.
         message: The `E2E.Message` that was sent.
         owner: The account's own jid.
         secret: The secret that was given to the message, where the message does not contain it.
     """
-    found, flags, own_secret, album = message_parts(parsed(protobufs.E2E.Message, message))
-    origin = Origin(request.chat, None, owner, message_id, at, live=True)
+    parts, flags, own_secret, album = message_parts(parsed(protobufs.E2E.Message, message))
+    origin = Origin(request.chat, None, owner, message_id, sent_at, live=True)
     changes = [
         update
-        for name, value in found
+        for name, value in parts
         if name in ADDON_FIELDS
         for update in decode_addon(name, value, origin)
     ]
     kept = message_of(
-        request, content_of(found, flags, own_secret, album), message_id, at, own_secret or secret
+        request, content_of(parts, flags, own_secret, album), message_id, sent_at, own_secret or secret
     )
     return changes or [replace(update, raw_code=SENT_CODE, raw=message) for update in kept]

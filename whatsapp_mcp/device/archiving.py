@@ -113,8 +113,8 @@ class Archiver:
     @property
     def history_progress(self) -> int | None:
         """Percent of the first history sync; None when none is running."""
-        at = self._history.last_chunk_at
-        if at is None or self._history.done or self._clock.now() - at > _HISTORY_PAUSE:
+        last_chunk_at = self._history.last_chunk_at
+        if last_chunk_at is None or self._history.done or self._clock.now() - last_chunk_at > _HISTORY_PAUSE:
             return None
         return self._history.percent or 0
 

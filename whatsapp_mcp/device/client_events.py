@@ -129,9 +129,9 @@ class ClientEvents:
         elif event.code == EventCode.MESSAGE:
             self.hear_message(event)
 
-    def saw_phone(self, at: datetime) -> None:
+    def saw_phone(self, seen_at: datetime) -> None:
         """The phone was online then."""
-        self.counters.phone_seen_at = at
+        self.counters.phone_seen_at = seen_at
 
     async def notice(self, method: str, params: Params, generation: int) -> None:
         """A client notifies: it is ready, shows a QR, or has written an event into the journal."""

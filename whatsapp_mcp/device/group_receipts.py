@@ -94,9 +94,9 @@ class GroupReceipts:
             await self._clock.sleep(_PAUSE)
 
     def _is_due(self, chat: Chat) -> bool:
-        at, newest = self._sent.get(chat.jid, (float("-inf"), None))
+        sent_at, newest = self._sent.get(chat.jid, (float("-inf"), None))
         is_new = chat.last_message_at is not None and chat.last_message_at != newest
-        return is_new and self._clock.monotonic() - at >= AGAIN
+        return is_new and self._clock.monotonic() - sent_at >= AGAIN
 
     async def _is_allowed(self, chat: Chat) -> bool:
         """Return whether the policy lets others see an act in this group now, without asking a person."""

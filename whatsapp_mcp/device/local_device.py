@@ -323,11 +323,11 @@ class LocalDevice:
         if error.message == TIMELOCKED:
             await self._note_pause(PauseRecord.timelocked, self._clock.now())
 
-    async def _note_pause(self, note: Note, at: datetime) -> None:
+    async def _note_pause(self, note: Note, now: datetime) -> None:
         """Write down what WhatsApp has imposed, for every server of the account."""
         if self.pauses is not None:
             try:
-                await note(self.pauses, at)
+                await note(self.pauses, now)
             except Busy as error:
                 logger.error("device: a pause cannot be written down: %s", error)
 

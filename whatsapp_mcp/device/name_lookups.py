@@ -133,16 +133,20 @@ class Names:
         person = await self._archive.contact(chat.jid)
         for jid in dict.fromkeys((person.lid or chat.jid if person else chat.jid, chat.jid)):
             answer = await self._call("get_chat_settings", {"chat": jid})
-            found: Any = parsed(protobufs.Neonize.LocalChatSettings, b64decode(answer))
-            if not found.Found:
+            chat_settings: Any = parsed(protobufs.Neonize.LocalChatSettings, b64decode(answer))
+            if not chat_settings.Found:
                 continue
-            muted_until = moment(found.MutedUntil)
-            if (found.Archived, found.Pinned, muted_until) != (chat.archived, chat.pinned, chat.muted_until):
+            muted_until = moment(chat_settings.MutedUntil)
+            if (chat_settings.Archived, chat_settings.Pinned, muted_until) != (
+                chat.archived,
+                chat.pinned,
+                chat.muted_until,
+            ):
                 await self._archive.write(
                     recording.record_chat_settings,
                     chat.jid,
-                    archived=found.Archived,
-                    pinned=found.Pinned,
+                    archived=chat_settings.Archived,
+                    pinned=chat_settings.Pinned,
                     muted_until=muted_until,
                 )
             return
@@ -200,10 +204,10 @@ class Unnamed:
         """Chats without a name that were not asked for lately."""
         now = self._clock.monotonic()
         self._asked = {jid: at for jid, at in self._asked.items() if now - at < AGAIN}
-        found = [jid for jid in await self._archive.unnamed_chats() if jid not in self._asked]
-        if len(found) > AT_ONCE:
+        jids = [jid for jid in await self._archive.unnamed_chats() if jid not in self._asked]
+        if len(jids) > AT_ONCE:
             self._arrived.set()
-        return found[:AT_ONCE]
+        return jids[:AT_ONCE]
 
     async def _look_up(self, chats: Sequence[str]) -> None:
         self._asked |= dict.fromkeys(chats, self._clock.monotonic())

@@ -53,9 +53,9 @@ def open_allowed(path: Path, roots: Sequence[Path], home: Path) -> BinaryIO:
     except OSError as error:
         raise _no_file() from error
     try:
-        found = os.fstat(opened)
-        _refuse_own(found, own)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(opened)
+        _refuse_own(status, own)
+        if not stat.S_ISREG(status.st_mode):
             raise _no_file()
     except BaseException:
         os.close(opened)
@@ -89,15 +89,15 @@ def importable(path: Path, roots: Sequence[Path], home: Path) -> Path:
         InvalidArgument: There is no such file or folder.
     """
     try:
-        found, own = path.resolve(strict=True), home.resolve()
+        resolved, own = path.resolve(strict=True), home.resolve()
         allowed = [root.resolve() for root in roots]
     except (OSError, RuntimeError, ValueError) as error:
         raise _no_file() from error
-    if found.is_relative_to(own) or own.is_relative_to(found):
+    if resolved.is_relative_to(own) or own.is_relative_to(resolved):
         raise _outside()
-    if not any(found.is_relative_to(root) for root in allowed):
+    if not any(resolved.is_relative_to(root) for root in allowed):
         raise _outside()
-    return found
+    return resolved
 
 
 def _place(path: Path, roots: Sequence[Path]) -> tuple[Path, Path]:
@@ -114,17 +114,17 @@ def _place(path: Path, roots: Sequence[Path]) -> tuple[Path, Path]:
 
 def _open_step_by_step(root: Path, below: Path, own: frozenset[_Identity]) -> int:
     """Open each folder from the one before: whoever moves links about meanwhile gains nothing."""
-    at = os.open(root, _FOLDER)
+    folder = os.open(root, _FOLDER)
     try:
         for part in below.parts[:-1]:
-            _refuse_own(os.fstat(at), own)
-            inner = os.open(part, _FOLDER | _NO_LINK, dir_fd=at)
-            os.close(at)
-            at = inner
-        _refuse_own(os.fstat(at), own)
-        return os.open(below.name or ".", _FILE | _NO_LINK, dir_fd=at)
+            _refuse_own(os.fstat(folder), own)
+            inner = os.open(part, _FOLDER | _NO_LINK, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        _refuse_own(os.fstat(folder), own)
+        return os.open(below.name or ".", _FILE | _NO_LINK, dir_fd=folder)
     finally:
-        os.close(at)
+        os.close(folder)
 
 
 def _open_at_once(path: Path) -> int:
@@ -136,8 +136,8 @@ def _open_at_once(path: Path) -> int:
     raise _outside()
 
 
-def _refuse_own(found: os.stat_result, own: frozenset[_Identity]) -> None:
-    if (found.st_dev, found.st_ino) in own:
+def _refuse_own(status: os.stat_result, own: frozenset[_Identity]) -> None:
+    if (status.st_dev, status.st_ino) in own:
         raise FileNotAllowed(
             "The file belongs to whatsapp-mcp itself, which never sends its own files.", "Send another file."
         )
@@ -153,16 +153,16 @@ def _no_file() -> InvalidArgument:
 
 def _own_files(home: Path, patterns: Sequence[str] = _OWN) -> frozenset[_Identity]:
     media = set(home.glob(f"accounts/*/{MEDIA}"))
-    found = (_identity(path) for pattern in patterns for path in home.glob(pattern) if path not in media)
-    return frozenset(identity for identity in (_identity(home), *found) if identity is not None)
+    identities = (_identity(path) for pattern in patterns for path in home.glob(pattern) if path not in media)
+    return frozenset(identity for identity in (_identity(home), *identities) if identity is not None)
 
 
 def _identity(path: Path) -> _Identity | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def overlap(root: Path, home: Path) -> str | None:

@@ -28,5 +28,5 @@ def is_account_name(name: str) -> bool:
 
 def accounts_in(home: Path) -> list[str]:
     """The names of the accounts that have a folder, sorted; a folder that cannot be one is none."""
-    found = (path for path in home.glob("accounts/*") if path.is_dir())
-    return sorted(path.name for path in found if is_account_name(path.name))
+    folders = (path for path in home.glob("accounts/*") if path.is_dir())
+    return sorted(path.name for path in folders if is_account_name(path.name))

@@ -107,19 +107,23 @@ def require_room(
     return FolderUsage(count + 1, total + size)
 
 
-def safe_name(ref: int, given: str | None, mime_type: str | None, found: str | None) -> str:
+def safe_name(ref: int, given: str | None, mime_type: str | None, detected_type: str | None) -> str:
     """A harmless name for the file of a message: its ref, and an extension that says what it is.
 
     Args:
         ref: The message.
         given: The name that its sender gave it, of which at most the extension stays.
         mime_type: What the sender says it is.
-        found: What its content shows it to be; None where that is not known.
+        detected_type: What its content shows it to be; None where that is not known.
     """
     suffix = Path(given).suffix.lower() if given else ""
     claimed = mimetypes.guess_type(f"x{suffix}")[0] or "unknown"
-    if found and found.partition("/")[0] != claimed.partition("/")[0] and suffix not in _UNUSUAL:
-        suffix = mimetypes.guess_extension(found) or suffix
+    if (
+        detected_type
+        and detected_type.partition("/")[0] != claimed.partition("/")[0]
+        and suffix not in _UNUSUAL
+    ):
+        suffix = mimetypes.guess_extension(detected_type) or suffix
     if not _EXTENSION.fullmatch(suffix):
         suffix = mimetypes.guess_extension((mime_type or "").partition(";")[0].strip()) or ".bin"
     return f"{ref}{suffix}.bin" if suffix in _STARTED else f"{ref}{suffix}"

@@ -149,9 +149,11 @@ class Approvals:
             state = ApprovalState.APPROVED if approved else ApprovalState.DENIED
             held = self._get(db, number)
             is_over = held.approval.state is ApprovalState.OPEN and held.approval.expires_at <= now
-            found = ApprovalState.EXPIRED if is_over else held.approval.state
-            if found is not ApprovalState.OPEN:
-                raise InvalidArgument(f"Question {number} is {found} already.", "Nothing is to be done.")
+            current_state = ApprovalState.EXPIRED if is_over else held.approval.state
+            if current_state is not ApprovalState.OPEN:
+                raise InvalidArgument(
+                    f"Question {number} is {current_state} already.", "Nothing is to be done."
+                )
             if not self._is_sealed(held):
                 raise InvalidArgument(f"Question {number} was changed.", "Ask for the act again.")
             expires = int(held.approval.expires_at.timestamp())
@@ -231,26 +233,26 @@ class Approvals:
 
     def found(self, digest: str, principal: str, now: datetime) -> HeldAct | None:
         """The question about such an act of a principal that is open, or approved and not used."""
-        at = int(now.timestamp())
+        now_seconds = int(now.timestamp())
         return self._file.read(
             lambda db: self._one(
                 db,
                 "digest = ? AND principal = ? AND state IN ('open', 'approved') AND expires_at > ?",
-                (digest, principal, at),
+                (digest, principal, now_seconds),
             )
         )
 
     def allowed(self, send_id: int, digest: str, principal: str) -> Approval | None:
         """A person's yes, used already, that let exactly this send go."""
         where = f"send_id = ? AND digest = ? AND principal = ? AND state = 'used' {_NEWEST}"
-        found = self._file.read(lambda db: self._all(db, where, (send_id, digest, principal)))
-        return next((held.approval for held in found if self._is_sealed(held)), None)
+        held_acts = self._file.read(lambda db: self._all(db, where, (send_id, digest, principal)))
+        return next((held.approval for held in held_acts if self._is_sealed(held)), None)
 
     def released(self, send_id: int) -> HeldAct | None:
         """The last yes that was used up to let a held send go."""
         where = f"send_id = ? AND state = 'used' {_NEWEST}"
-        found = self._file.read(lambda db: self._all(db, where, (send_id,)))
-        return next((held for held in found if self._is_sealed(held)), None)
+        held_acts = self._file.read(lambda db: self._all(db, where, (send_id,)))
+        return next((held for held in held_acts if self._is_sealed(held)), None)
 
     def open(self, now: datetime) -> tuple[HeldAct, ...]:
         """Return the acts that wait for a person, oldest first."""

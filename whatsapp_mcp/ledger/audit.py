@@ -217,10 +217,12 @@ class Audit:
 
     def rows(self, since: datetime | None = None, limit: int | None = None) -> list[AuditRow]:
         """The rows since a time, or the newest of them, oldest first."""
-        at = 0 if since is None else _millis(since)
+        start = 0 if since is None else _millis(since)
         query = f"SELECT {audit_chain.COLUMNS}, text FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT ?"  # noqa: S608
-        found = self._file.read(lambda db: db.execute(query, (at, -1 if limit is None else limit)).fetchall())
-        return [_row(*row) for row in reversed(found)]
+        rows = self._file.read(
+            lambda db: db.execute(query, (start, -1 if limit is None else limit)).fetchall()
+        )
+        return [_row(*row) for row in reversed(rows)]
 
     def page(self, kinds: Sequence[Kind], limit: int, before: int | None = None) -> AuditPage:
         """Rows of these kinds among the `LOOKED_AT` newest with numbers below `before`, newest first."""
@@ -234,9 +236,9 @@ class Audit:
             floor = max(first, end - LOOKED_AT)
             query = f"""SELECT {audit_chain.COLUMNS}, text FROM audit WHERE seq >= ? AND seq < ?
             AND kind IN ({places}) ORDER BY seq DESC LIMIT ?"""  # noqa: S608
-            found = [_row(*row) for row in db.execute(query, (floor, end, *kinds, limit))]
-            reached = found[-1].seq if len(found) == limit else floor
-            return AuditPage(tuple(found), reached if reached > first else None)
+            rows = [_row(*row) for row in db.execute(query, (floor, end, *kinds, limit))]
+            reached = rows[-1].seq if len(rows) == limit else floor
+            return AuditPage(tuple(rows), reached if reached > first else None)
 
         return self._file.read(read)
 
@@ -351,7 +353,7 @@ def _rotated(db: sqlite3.Connection, ends: Ends, oldest: datetime) -> Ends:
 
 
 def _row(
-    seq: int, at: int, kind: Kind, about: int | None, principal: str,
+    seq: int, recorded_at: int, kind: Kind, about: int | None, principal: str,
     client: str, tool: str, operation: str, chats: str, refs: str, verdict: str, rule: str,
     approval: str | None, way: str | None,
     digest: str | None, outcome: str, counted: int, new_chat: int, _mac: str | None, _hash: str | None,
@@ -371,7 +373,7 @@ def _row(
         bool(counted),
         bool(new_chat),
     )
-    return AuditRow(seq, _time(at), kind, entry, about, text)
+    return AuditRow(seq, _time(recorded_at), kind, entry, about, text)
 
 
 def _whole(text: str) -> str:

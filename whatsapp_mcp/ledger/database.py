@@ -178,9 +178,9 @@ class LedgerFile:
 
         def run() -> None:
             logged = self._logged
-            at, content = snapshot(self._path, self._key)
+            position, content = snapshot(self._path, self._key)
             try:
-                log.put_snapshot(at.seq, content)
+                log.put_snapshot(position.seq, content)
             except StorageError as error:
                 if isinstance(error, Fenced | Rewound):
                     self._end = self._end or error

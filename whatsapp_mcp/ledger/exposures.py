@@ -99,10 +99,10 @@ class Exposures:
         """Return the exposures of each principal that are still remembered."""
         start = int((now - KEPT).timestamp())
         query = "SELECT principal, source FROM exposures WHERE last_call > ? ORDER BY principal"
-        found: dict[str, frozenset[Exposure]] = {}
+        exposures: dict[str, frozenset[Exposure]] = {}
         for principal, source in self._file.read(lambda db: db.execute(query, (start,)).fetchall()):
-            found[principal] = found.get(principal, frozenset()) | {Exposure(source)}
-        return found
+            exposures[principal] = exposures.get(principal, frozenset()) | {Exposure(source)}
+        return exposures
 
     def _last_calls(self, principal: str) -> dict[Exposure, int]:
         query = "SELECT source, last_call FROM exposures WHERE principal = ?"
@@ -111,10 +111,14 @@ class Exposures:
 
     async def _touch(self, principal: str, last_calls: dict[Exposure, int], now: datetime) -> None:
         """Bring the time of the last call up to date where it is older than `_TOUCH_EVERY`."""
-        at = int(now.timestamp())
-        due = [source for source, last in last_calls.items() if at - last >= _TOUCH_EVERY.total_seconds()]
+        now_seconds = int(now.timestamp())
+        due = [
+            source
+            for source, last in last_calls.items()
+            if now_seconds - last >= _TOUCH_EVERY.total_seconds()
+        ]
         if due:
-            rows = [(principal, source.value, at) for source in due]
+            rows = [(principal, source.value, now_seconds) for source in due]
             await self._file.write(
                 lambda db: db.executemany(
                     """INSERT INTO exposures VALUES (?, ?, ?)

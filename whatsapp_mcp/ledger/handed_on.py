@@ -118,7 +118,7 @@ class HandedOnRecord:
 
     async def move(
         self,
-        found: HandOn,
+        hand_on: HandOn,
         state: HandOnState,
         now: datetime,
         *,
@@ -134,7 +134,7 @@ class HandedOnRecord:
         again.
 
         Args:
-            found: As it was read.
+            hand_on: As it was read.
             state: The new state.
             now: When.
             parts: The answer that goes out.
@@ -155,9 +155,9 @@ class HandedOnRecord:
                     reason,
                     int(is_try),
                     _ms(now) if is_done else None,
-                    found.id,
-                    found.state.value,
-                    json.dumps(list(found.refs)),
+                    hand_on.id,
+                    hand_on.state.value,
+                    json.dumps(list(hand_on.refs)),
                 ),
             )
             return cursor.rowcount == 1
@@ -220,13 +220,13 @@ class HandedOnRecord:
         return row is not None
 
     def _select(self, rest: str, *values: Any) -> list[HandOn]:
-        found = self._file.read(
+        rows = self._file.read(
             lambda db: db.execute(f"SELECT {_COLUMNS} FROM handed_on {rest}", values).fetchall()  # noqa: S608
         )
-        return [_hand_on(*row) for row in found]
+        return [_hand_on(*row) for row in rows]
 
 
-def _add(db: sqlite3.Connection, message: Incoming, at: int) -> None:
+def _add(db: sqlite3.Connection, message: Incoming, now_ms: int) -> None:
     row = db.execute(
         """SELECT id, refs, order_ref FROM handed_on WHERE chat = ? AND agent = ?
         AND state IN ('settling', 'waiting') ORDER BY id DESC LIMIT 1""",
@@ -238,12 +238,12 @@ def _add(db: sqlite3.Connection, message: Incoming, at: int) -> None:
         db.execute(
             """INSERT INTO handed_on (chat, agent, refs, order_ref, began_at, at, state)
             VALUES (?, ?, ?, ?, ?, ?, 'settling')""",
-            (message.chat, message.agent, json.dumps([message.ref]), order, at, at),
+            (message.chat, message.agent, json.dumps([message.ref]), order, now_ms, now_ms),
         )
         return
     db.execute(
         "UPDATE handed_on SET refs = ?, order_ref = ?, at = ?, state = 'settling' WHERE id = ?",
-        (json.dumps([*refs, message.ref]), order or row[2], at, row[0]),
+        (json.dumps([*refs, message.ref]), order or row[2], now_ms, row[0]),
     )
 
 
@@ -254,7 +254,7 @@ def _hand_on(
     refs: str,
     order_ref: int | None,
     began_at: int,
-    at: int,
+    last_at: int,
     state: str,
     tries: int,
     answer: str | None,
@@ -268,7 +268,7 @@ def _hand_on(
         tuple(json.loads(refs)),
         order_ref,
         _time(began_at),
-        _time(at),
+        _time(last_at),
         HandOnState(state),
         tries,
         tuple(json.loads(answer)) if answer else (),
@@ -281,8 +281,8 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _time(milliseconds: int) -> datetime:

@@ -57,9 +57,10 @@ class Pairings:
         """The code that a stranger is to be told; None if they were told one lately, or many others."""
 
         def change(db: sqlite3.Connection) -> Pairing | None:
-            at = int(now.timestamp())
+            now_seconds = int(now.timestamp())
             db.execute(
-                "DELETE FROM pairings WHERE paired_at IS NULL AND given_at < ?", (at - _seconds(_AGAIN),)
+                "DELETE FROM pairings WHERE paired_at IS NULL AND given_at < ?",
+                (now_seconds - _seconds(_AGAIN),),
             )
             row = db.execute(
                 "SELECT chat, code, given_at, paired_at, is_told FROM pairings WHERE chat = ?", (chat,)
@@ -67,14 +68,14 @@ class Pairings:
             if row is not None:
                 return None if row[4] else _pairing(*row[:4])
             lately = "SELECT count(*) FROM pairings WHERE paired_at IS NULL AND given_at > ?"
-            if db.execute(lately, (at - _seconds(_SOON),)).fetchone()[0] >= MOST_TOLD:
+            if db.execute(lately, (now_seconds - _seconds(_SOON),)).fetchone()[0] >= MOST_TOLD:
                 return None
             taken = {row[0] for row in db.execute("SELECT code FROM pairings WHERE paired_at IS NULL")}
             code = next((each for each in (new_code() for _ in range(_CODES)) if each not in taken), None)
             if code is None:
                 return None
-            db.execute("INSERT INTO pairings VALUES (?, ?, ?, 0, NULL)", (chat, code, at))
-            return _pairing(chat, code, at, None)
+            db.execute("INSERT INTO pairings VALUES (?, ?, ?, 0, NULL)", (chat, code, now_seconds))
+            return _pairing(chat, code, now_seconds, None)
 
         return await self._file.write(change)
 
@@ -92,19 +93,19 @@ class Pairings:
         """
 
         def change(db: sqlite3.Connection) -> Pairing:
-            at = int(now.timestamp())
+            now_seconds = int(now.timestamp())
             row = db.execute(
                 """SELECT chat, code, given_at FROM pairings
                 WHERE code = ? AND given_at > ? AND paired_at IS NULL""",
-                (code.strip(), at - _seconds(VALID)),
+                (code.strip(), now_seconds - _seconds(VALID)),
             ).fetchone()
             if row is None:
                 raise InvalidArgument(
                     "No such code is valid.",
                     "Look at `whatsapp-mcp agent status`; a code is valid for an hour.",
                 )
-            db.execute("UPDATE pairings SET paired_at = ? WHERE chat = ?", (at, row[0]))
-            return _pairing(row[0], row[1], row[2], at)
+            db.execute("UPDATE pairings SET paired_at = ? WHERE chat = ?", (now_seconds, row[0]))
+            return _pairing(row[0], row[1], row[2], now_seconds)
 
         return await self._file.write(change)
 

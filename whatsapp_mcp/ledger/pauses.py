@@ -31,25 +31,25 @@ class PauseRecord:
         rows = dict(self._file.read(lambda db: db.execute("SELECT kind, until FROM pauses").fetchall()))
         return Pauses(*(_time(rows.get(kind)) for kind in ("linked", "timelock", "ban")))
 
-    async def linked(self, at: datetime) -> None:
+    async def linked(self, linked_at: datetime) -> None:
         """A phone was linked; what was imposed on another account no longer counts."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM pauses")
-            _write(db, "linked", at, 0)
+            _write(db, "linked", linked_at, 0)
 
         await self._file.write(change)
 
-    async def timelocked(self, at: datetime) -> datetime:
+    async def timelocked(self, refused_at: datetime) -> datetime:
         """WhatsApp refused a message to somebody new (463); answers until when nobody new is written to."""
 
         def change(db: sqlite3.Connection) -> datetime:
             row = db.execute("SELECT until, times FROM pauses WHERE kind = 'timelock'").fetchone()
             before, times = (_time(row[0]), int(row[1])) if row else (None, 0)
-            if before is not None and at < before:
+            if before is not None and refused_at < before:
                 return before  # of what was already on its way when the first was refused
-            times = times + 1 if before is not None and at < before + _FORGIVEN else 1
-            until = at + min(_LONGEST, TIMELOCK * 2 ** (times - 1))
+            times = times + 1 if before is not None and refused_at < before + _FORGIVEN else 1
+            until = refused_at + min(_LONGEST, TIMELOCK * 2 ** (times - 1))
             _write(db, "timelock", until, times)
             return until
 

@@ -108,12 +108,12 @@ def _line(head: list[Any] | None, values: list[Any]) -> bytes:
 
 def _tables(db: sqlite3.Connection) -> list[str]:
     # The sequences come last: what is inserted before raises them.
-    found = db.execute(
+    rows = db.execute(
         """SELECT name FROM sqlite_master WHERE type = 'table' AND name != ?
         ORDER BY name LIKE 'sqlite_%', name""",
         (_POSITION,),
     )
-    return [name for (name,) in found if not name.startswith("sqlite_") or name == _SEQUENCES]
+    return [name for (name,) in rows if not name.startswith("sqlite_") or name == _SEQUENCES]
 
 
 def _empty(db: sqlite3.Connection, table: str) -> None:
@@ -205,15 +205,15 @@ def catch_up(db: sqlite3.Connection, log: StatementLog) -> None:
         sqlite3.Error: The file cannot be written.
         Busy: A newer version has written what follows.
     """
-    at = position_of(db) or _START
-    while rows := log.read(at.seq, _BATCH):
+    position = position_of(db) or _START
+    while rows := log.read(position.seq, _BATCH):
         with transaction(db):
             for row in rows:
-                if row.body[:_HASH] != at.hash:
+                if row.body[:_HASH] != position.hash:
                     raise _OfAnotherLog(f"Row {row.seq} of the ledger's log does not follow the one before.")
                 _apply(db, row.body)
-                at = Position(row.seq, _hash(row.body))
-            _move_to(db, at)
+                position = Position(row.seq, _hash(row.body))
+            _move_to(db, position)
 
 
 def open_replica(
@@ -282,11 +282,11 @@ def begin_log(log: StatementLog, content: bytes, name: str) -> None:
     Raises:
         StorageError: The log has refused it.
     """
-    at = _START
+    position = _START
     for _ in range(2):
-        body = at.hash + json.dumps([["SELECT ?", to_json([name])]], separators=(",", ":")).encode()
-        at = Position(log.append(body), _hash(body))
-    log.put_snapshot(at.seq, content)
+        body = position.hash + json.dumps([["SELECT ?", to_json([name])]], separators=(",", ":")).encode()
+        position = Position(log.append(body), _hash(body))
+    log.put_snapshot(position.seq, content)
 
 
 def restore_alone(path: Path, key: DatabaseKey | None, content: bytes) -> None:
@@ -310,11 +310,11 @@ def _opened(path: Path, key: DatabaseKey | None, log: StatementLog) -> sqlite3.C
     db = connect_ledger(path, key)
     try:
         LEDGER.prepare(db)
-        at = position_of(db)
-        if at is None and (is_new or is_empty(db)):
+        position = position_of(db)
+        if position is None and (is_new or is_empty(db)):
             _begin(db, log)
         else:
-            _compare(at, log)
+            _compare(position, log)
         catch_up(db, log)
     except BaseException:
         db.close()
@@ -323,19 +323,19 @@ def _opened(path: Path, key: DatabaseKey | None, log: StatementLog) -> sqlite3.C
 
 
 def _begin(db: sqlite3.Connection, log: StatementLog) -> None:
-    found = log.newest_snapshot()
+    newest = log.newest_snapshot()
     with transaction(db):
-        at = _START
-        if found is not None:
-            restore(db, found.content)
-            at = Position(found.seq, _hash_at(log, found.seq) or b"")
-        _move_to(db, at)
+        position = _START
+        if newest is not None:
+            restore(db, newest.content)
+            position = Position(newest.seq, _hash_at(log, newest.seq) or b"")
+        _move_to(db, position)
 
 
-def _compare(at: Position | None, log: StatementLog) -> None:
-    if at is None:
+def _compare(position: Position | None, log: StatementLog) -> None:
+    if position is None:
         raise _OfNoLog
-    if at.hash != _hash_at(log, at.seq):
+    if position.hash != _hash_at(log, position.seq):
         raise _OfAnotherLog("The ledger is not what its log makes.")
 
 
@@ -356,8 +356,8 @@ def _apply(db: sqlite3.Connection, body: bytes) -> None:
         raise
 
 
-def _move_to(db: sqlite3.Connection, at: Position) -> None:
-    db.execute("INSERT OR REPLACE INTO log_position VALUES (0, ?, ?)", at)
+def _move_to(db: sqlite3.Connection, position: Position) -> None:
+    db.execute("INSERT OR REPLACE INTO log_position VALUES (0, ?, ?)", position)
 
 
 def _hash(body: bytes) -> bytes:

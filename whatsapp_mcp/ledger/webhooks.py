@@ -89,9 +89,9 @@ class WebhookRecord:
             db.execute("INSERT INTO webhooks (name, seq) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, seq))
 
         await self._file.write(change)
-        found = self.progress(name)
-        assert found is not None
-        return found
+        progress = self.progress(name)
+        assert progress is not None
+        return progress
 
     async def advance(self, name: str, seq: int, delivered_at: datetime | None = None) -> None:
         """The event of this change was delivered, or there is none for this webhook up to it."""

@@ -57,32 +57,32 @@ def unfolded(lines: Iterable[str]) -> Iterator[str]:
 
 def property_of(line: str) -> Property | None:
     """The property in a whole line; None if it has no colon."""
-    name, parameters, at = "", dict[str, str](), 0
+    name, parameters, position = "", dict[str, str](), 0
     head = re.match(r"[^;:]{0,100}", line)
-    name, at = (head.group(), head.end()) if head else ("", 0)
+    name, position = (head.group(), head.end()) if head else ("", 0)
     for _ in range(_MOST_PARAMETERS):
-        found = _PARAMETERS.match(line, at)
-        if found is None:
+        match = _PARAMETERS.match(line, position)
+        if match is None:
             break
-        key, value = found.groups()
+        key, value = match.groups()
         # Version 2.1 writes the value alone: `TEL;CELL:`.
         parameters.setdefault((key or "type").lower(), value.strip('"'))
-        at = found.end()
-    if line[at : at + 1] != ":":
+        position = match.end()
+    if line[position : position + 1] != ":":
         return None
-    return Property(name.rpartition(".")[2].strip().lower(), parameters, line[at + 1 :])
+    return Property(name.rpartition(".")[2].strip().lower(), parameters, line[position + 1 :])
 
 
-def decoded(found: Property) -> str:
+def decoded(prop: Property) -> str:
     """The value of a property as text: version 2.1 has it in quoted-printable."""
-    kinds = {value.upper() for value in found.parameters.values()}
+    kinds = {value.upper() for value in prop.parameters.values()}
     if "QUOTED-PRINTABLE" not in kinds:
-        return found.value
+        return prop.value
     try:
-        content = quopri.decodestring(found.value.encode())
+        content = quopri.decodestring(prop.value.encode())
     except (binascii.Error, ValueError):
-        return found.value
-    charset = found.parameters.get("charset", "utf-8").lower()
+        return prop.value
+    charset = prop.parameters.get("charset", "utf-8").lower()
     return content.decode("cp1252" if charset in _LATIN else "utf-8", "replace")
 
 
@@ -91,5 +91,5 @@ def unescaped(value: str) -> str:
     return _ESCAPES.sub(_letter, value)
 
 
-def _letter(found: re.Match[str]) -> str:
-    return "\n" if found.group(1) in "nN" else found.group(1)
+def _letter(match: re.Match[str]) -> str:
+    return "\n" if match.group(1) in "nN" else match.group(1)

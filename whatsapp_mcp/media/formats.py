@@ -118,18 +118,21 @@ def read_format(file: BinaryIO, library: Library) -> Format:
         Unsupported: It has none that this library may read.
     """
     file.seek(0)
-    found = format_of(file.read(HEAD_BYTES))
+    file_format = format_of(file.read(HEAD_BYTES))
     file.seek(0)
-    if found is None:
+    if file_format is None:
         raise Unsupported("The file has an unknown format.", _AS_DOCUMENT)
-    if found.refers:
+    if file_format.refers:
         raise Unsupported(
-            f"The file is {found.label}, which can refer to other files; it is not opened.", _AS_DOCUMENT
+            f"The file is {file_format.label}, which can refer to other files; it is not opened.",
+            _AS_DOCUMENT,
         )
-    if found.library != library:
+    if file_format.library != library:
         what = "picture" if library == "pillow" else "video or sound"
-        raise Unsupported(f"The file is {found.label}, not a {what} that can be read here.", _AS_DOCUMENT)
-    return found
+        raise Unsupported(
+            f"The file is {file_format.label}, not a {what} that can be read here.", _AS_DOCUMENT
+        )
+    return file_format
 
 
 def _iso_media(head: bytes) -> Format:

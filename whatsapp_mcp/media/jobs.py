@@ -19,7 +19,7 @@ def _jobs() -> dict[str, Job]:
     """The jobs, those of features among them."""
     from whatsapp_mcp.features.imports.exports.jobs import EXPORT_JOBS
 
-    found: dict[str, Job] = {
+    jobs: dict[str, Job] = {
         "listen": recordings.listen,
         "look_at_picture": pictures.look_at_picture,
         "look_at_recording": recordings.look_at_recording,
@@ -29,8 +29,8 @@ def _jobs() -> dict[str, Job]:
         "stills": recordings.stills,
         "voice_note": recordings.voice_note,
     }
-    found |= EXPORT_JOBS
-    return found
+    jobs |= EXPORT_JOBS
+    return jobs
 
 
 JOBS: Final[Mapping[str, Job]] = _jobs()

@@ -115,25 +115,25 @@ def frames(file: BinaryIO, largest: int, most_pixels: int) -> Iterator[tuple[flo
     with _opened(file) as image:
         count = int(getattr(image, "n_frames", 1))
         require_pixels(image.width * image.height * count, most_pixels)
-        at = 0.0
+        start = 0.0
         for number in range(count):
             image.seek(number)
             frame = _plain(image).copy()
             frame.thumbnail((largest, largest))
-            yield at, on_white(frame)
-            at += (image.info.get("duration") or _DEFAULT_DURATION) / 1000
+            yield start, on_white(frame)
+            start += (image.info.get("duration") or _DEFAULT_DURATION) / 1000
 
 
 @contextmanager
 def _opened(file: BinaryIO) -> Generator[ImageFile.ImageFile]:
-    found = read_format(file, "pillow")
-    if found.decoder == "HEIF" and pillow_heif is None:
+    file_format = read_format(file, "pillow")
+    if file_format.decoder == "HEIF" and pillow_heif is None:
         raise Unsupported("Reading HEIC pictures needs pillow-heif.", "Install the extra `media`.")
     if file.seek(0, io.SEEK_END) > MAX_BYTES:
         raise TooLong(f"A picture of more than {MAX_BYTES / 1e6:g} MB is not read.", "Use a smaller one.")
     file.seek(0)
     try:
-        with Image.open(file, formats=[found.decoder]) as image:
+        with Image.open(file, formats=[file_format.decoder]) as image:
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(MAX_PIXELS) from None

@@ -52,10 +52,10 @@ class Preview:
 
 def first_url(text: str) -> str | None:
     """The first URL in a text."""
-    found = _URL.search(text)
-    if found is None:
+    match = _URL.search(text)
+    if match is None:
         return None
-    url = found[0]
+    url = match[0]
     while url[-1] in _AFTER_A_URL and not (url[-1] == ")" and url.count("(") >= url.count(")")):
         url = url[:-1]
     return url

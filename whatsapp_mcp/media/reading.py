@@ -96,15 +96,15 @@ async def stills(worker: Worker, source: Source, largest: int) -> tuple[Still, .
     """Up to three pictures of a video, in their order, of at most `largest` pixels a side."""
     answer = await worker.run("stills", source, {"largest": largest}, _STILL_LIMITS)
     try:
-        told = _STILLS.validate_python(answer.facts.get("stills"))
+        entries = _STILLS.validate_python(answer.facts.get("stills"))
     except ValidationError:
         raise invalid_answer() from None
-    found: list[Still] = []
+    pictures: list[Still] = []
     start = 0
-    for at, length in told:
-        found.append(Still(at, answer.content[start : start + length]))
+    for at, length in entries:
+        pictures.append(Still(at, answer.content[start : start + length]))
         start += length
-    return tuple(found)
+    return tuple(pictures)
 
 
 async def look_at_picture(worker: Worker, source: Source) -> Looks:

@@ -97,9 +97,9 @@ def stills(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 def looping_video(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """Convert an animated picture or a video to a WhatsApp GIF: short, silent H.264."""
     library()
-    found = format_of(file.read(HEAD_BYTES))
+    file_format = format_of(file.read(HEAD_BYTES))
     file.seek(0)
-    if found is not None and found.library == "pillow":
+    if file_format is not None and file_format.library == "pillow":
         return _clip(pictures.frames(file, _CLIP_PIXELS, MAX_ANIMATION_PIXELS))
     with opened(file) as container:
         return _clip(_frames(container))
@@ -157,9 +157,9 @@ def opened(file: BinaryIO) -> Generator[Any]:
         Unsupported: It is none, or PyAV is not installed.
     """
     pyav = library()
-    found = read_format(file, "pyav")
+    file_format = read_format(file, "pyav")
     with pyav.open(
-        file, "r", format=found.decoder, options=_OPTIONS, metadata_errors="ignore", io_open=_refuse
+        file, "r", format=file_format.decoder, options=_OPTIONS, metadata_errors="ignore", io_open=_refuse
     ) as container:
         yield container
 
@@ -196,12 +196,12 @@ def _require_video(container: Any) -> Any:
     return stream
 
 
-def _frame_at(container: Any, stream: Any, at: int) -> Any:
+def _frame_at(container: Any, stream: Any, offset: int) -> Any:
     """The frame that is shown at so many microseconds, or one before it."""
-    container.seek(at)  # to the keyframe before
+    container.seek(offset)  # to the keyframe before
     shown = None
     for count, frame in enumerate(container.decode(stream)):
-        if shown is not None and (count == _STILL_FRAMES or (frame.time or 0.0) * 1e6 > at):
+        if shown is not None and (count == _STILL_FRAMES or (frame.time or 0.0) * 1e6 > offset):
             break
         shown = frame
     if shown is None:
@@ -228,26 +228,26 @@ def _clip(frames: Iterable[tuple[float, Image.Image]]) -> Outcome:
     buffer = io.BytesIO()
     stream: Any = None
     facts: dict[str, Any] = {}
-    at = before = -1
+    pts = before = -1
     # The index is moved to the front at the end, for which the muxer reads what it has written.
     with library().open(
         buffer, "w", format="mp4", options={"movflags": "faststart"}, io_open=_reader_of(buffer)
     ) as output:
         for count, (seconds, image) in enumerate(frames):
-            at, before = max(at + 1, round(seconds * 1000)), at
-            if at > MAX_CLIP_SECONDS * 1000 or count >= MAX_CLIP_FRAMES:
+            pts, before = max(pts + 1, round(seconds * 1000)), pts
+            if pts > MAX_CLIP_SECONDS * 1000 or count >= MAX_CLIP_FRAMES:
                 raise TooLong(f"A GIF has at most {MAX_CLIP_SECONDS} seconds.", "Send it with kind video.")
             if stream is None:
                 stream = _clip_stream(output, image)
                 facts = {**pictures.looks_of(image), "width": stream.width, "height": stream.height}
             frame = library().VideoFrame.from_image(image)
             frame = frame.reformat(width=stream.width, height=stream.height, format="yuv420p")
-            frame.pts, frame.time_base = at, _MILLISECOND
+            frame.pts, frame.time_base = pts, _MILLISECOND
             output.mux(stream.encode(frame))
         if stream is None:
             raise Unsupported("The file contains no pictures.", "Send it with kind document.")
         output.mux(stream.encode(None))
-    return {**facts, "duration": max(1, round((2 * at - before) / 1000))}, buffer.getvalue()
+    return {**facts, "duration": max(1, round((2 * pts - before) / 1000))}, buffer.getvalue()
 
 
 def _clip_stream(output: Any, image: Image.Image) -> Any:

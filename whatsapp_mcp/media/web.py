@@ -75,10 +75,10 @@ async def fetch(
                 async with httpx2.AsyncClient(
                     trust_env=False, timeout=within, headers=_HEADERS, proxy=await pinned_proxy(proxy)
                 ) as http:
-                    found = await _ask(http, url, size, cut)
-                if isinstance(found, Fetched):
-                    return found
-                url = urljoin(url, found)
+                    answer = await _ask(http, url, size, cut)
+                if isinstance(answer, Fetched):
+                    return answer
+                url = urljoin(url, answer)
     except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
         raise MediaUnavailable("The URL does not answer.", "Check the URL.") from error
     raise MediaUnavailable("Too many redirects.", "Give the URL of the file itself.")
@@ -186,9 +186,9 @@ async def pinned_proxy(url: str | None) -> str | None:
         )
     if parts.scheme == "https":
         return url
-    user, at, _ = parts.netloc.rpartition("@")
+    user, separator, _ = parts.netloc.rpartition("@")
     address = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
-    return parts._replace(netloc=f"{user}{at}{address}:{port}").geturl()
+    return parts._replace(netloc=f"{user}{separator}{address}:{port}").geturl()
 
 
 async def _looked_up(name: str, port: int) -> list[Address]:
@@ -197,5 +197,5 @@ async def _looked_up(name: str, port: int) -> list[Address]:
     Raises:
         OSError, UnicodeError: It has none.
     """
-    found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    entries = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]

@@ -153,9 +153,9 @@ def meant(candidates: Iterable[ChatCandidate]) -> tuple[ChatCandidate, ...]:
     A name that people gave themselves is worth no more than a word of one that the owner gave, letters from
     within a name no more than a similar name.
     """
-    found = tuple(candidates)
-    best = min((_CERTAINTY[one.matched] for one in found), default=None)
-    return tuple(one for one in found if _CERTAINTY[one.matched] == best)
+    all_candidates = tuple(candidates)
+    best = min((_CERTAINTY[one.matched] for one in all_candidates), default=None)
+    return tuple(one for one in all_candidates if _CERTAINTY[one.matched] == best)
 
 
 @dataclass(frozen=True, slots=True)

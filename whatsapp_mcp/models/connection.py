@@ -52,8 +52,8 @@ class StateTraits:
         """The action; `until`, the end of the state, is given in this machine's time zone."""
         if until is None or self.action_until is None:
             return self.action
-        told = local(until, SystemZone()).isoformat(sep=" ", timespec="minutes")
-        return self.action_until.format(until=told)
+        local_time = local(until, SystemZone()).isoformat(sep=" ", timespec="minutes")
+        return self.action_until.format(until=local_time)
 
 
 class ConnectionState(StrEnum):

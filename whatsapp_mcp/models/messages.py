@@ -95,13 +95,13 @@ def with_names(text: str, mentions: Mapping[str, Mention] | None, shown: Callabl
     # Once each, however often somebody is mentioned: a text has room for thousands of mentions.
     names = {key: shown(mention) for key, mention in mentions.items()}
 
-    def name(found: re.Match[str]) -> str:
+    def name(match: re.Match[str]) -> str:
         nonlocal room
-        name = names.get(found[1])
+        name = names.get(match[1])
         if name is None:
-            return found[0]
+            return match[0]
         room -= len(name)
-        return found[0] if room < 0 else f"@{name}"
+        return match[0] if room < 0 else f"@{name}"
 
     return _MENTION.sub(name, text)
 

@@ -96,10 +96,10 @@ def last_words_are_strangers(last: LastMessage, tainted: Container[str] = ()) ->
     return names_of_others(last.details) or last.stranger or last.sender_name is None
 
 
-def own_words(found: Iterable[Message | LastMessage | None]) -> frozenset[str]:
+def own_words(messages: Iterable[Message | LastMessage | None]) -> frozenset[str]:
     """WhatsApp's ids of the messages, among these and what they quote, that this account may have written."""
     ids: set[str] = set()
-    for one in found:
+    for one in messages:
         said = one
         while said is not None:
             if said.from_me:

@@ -198,8 +198,8 @@ def barred(lead: str, text: str) -> list[str]:
     lines = LINE_BREAKS.split(_counted(text))
     count = len(LINE_BREAKS.split(text))
     several = f" in {count:,} lines" if count > 1 else ""
-    told = f" ({len(text):,} characters{several})" if len(text) > _LONG or count > _MANY else ""
-    return [f"{lead}{told}:", *(f"{BAR}{visible(line)}" for line in lines)]
+    size = f" ({len(text):,} characters{several})" if len(text) > _LONG or count > _MANY else ""
+    return [f"{lead}{size}:", *(f"{BAR}{visible(line)}" for line in lines)]
 
 
 def _without_marks(line: str) -> list[str]:

@@ -173,8 +173,8 @@ def mask_codes(text: str, closely: int | None = None) -> str:
     if closely == 0:
         return _without_suspects(text)
     codes = [(start, end) for start, end in _codes(text[: closely + _STRONG_REACH]) if start < closely]
-    at = max(closely, codes[-1][1] if codes else 0)
-    return _without(text[:at], codes) + _without_suspects(text[at:])
+    boundary = max(closely, codes[-1][1] if codes else 0)
+    return _without(text[:boundary], codes) + _without_suspects(text[boundary:])
 
 
 def mask_parts(parts: Sequence[str], between: Literal[" ", "\n"] = " ") -> tuple[str, ...]:
@@ -203,11 +203,11 @@ def _without(text: str, codes: Sequence[tuple[int, int]]) -> str:
     if not codes:
         return text
     parts: list[str] = []
-    at = 0
+    position = 0
     for start, end in codes:
-        parts += (text[at:start], MASK)
-        at = end
-    return "".join((*parts, text[at:]))
+        parts += (text[position:start], MASK)
+        position = end
+    return "".join((*parts, text[position:]))
 
 
 def _without_suspects(text: str) -> str:
@@ -248,20 +248,20 @@ def _seen_codes(text: str) -> list[tuple[int, int]]:
         return []
     # The mask names a code itself, and would make a code of another number beside it.
     text = folded(text.replace(MASK, "□" * len(MASK)))
-    found = {match.span(match.lastgroup or 0) for match in _ALWAYS.finditer(text)}
+    codes = {match.span(match.lastgroup or 0) for match in _ALWAYS.finditer(text)}
     candidates = [match.span("code") for match in _CANDIDATE.finditer(text)]
     phones = [match.span() for match in _PHONE.finditer(text) if _is_phone(match[0])] if candidates else []
     numbers = [span for span in candidates if _is_number(text, *span)]
     others = {span for span in numbers if _has_other_form(text, *span, phones)}
     if (candidates or _LETTERS.search(text)) and _STEMS.search(text):
-        found |= set(_announced(text, [span for span in candidates if span not in others]))
+        codes |= set(_announced(text, [span for span in candidates if span not in others]))
     plain = [span for span in numbers if not set(_BETWEEN_THOUSANDS).intersection(text[slice(*span)])]
-    found |= set(_signalled(text, [span for span in plain if span not in others]))
-    if found:
+    codes |= set(_signalled(text, [span for span in plain if span not in others]))
+    if codes:
         # The same code once more, as in the address of a page that takes it.
-        values = {_SEPARATORS.sub("", text[start:end]) for start, end in found}
-        found |= {span for span in candidates if _SEPARATORS.sub("", text[slice(*span)]) in values}
-    return _apart(sorted(found))
+        values = {_SEPARATORS.sub("", text[start:end]) for start, end in codes}
+        codes |= {span for span in candidates if _SEPARATORS.sub("", text[slice(*span)]) in values}
+    return _apart(sorted(codes))
 
 
 def _is_number(text: str, start: int, end: int) -> bool:
@@ -311,8 +311,8 @@ def _has_other_form(text: str, start: int, end: int, phones: Sequence[tuple[int,
         return True
     if _DATE.fullmatch(text, start, end):
         return True
-    at = bisect_left(phones, (start + 1, 0)) - 1
-    return at >= 0 and end <= phones[at][1]
+    index = bisect_left(phones, (start + 1, 0)) - 1
+    return index >= 0 and end <= phones[index][1]
 
 
 def _is_phone(run: str) -> bool:
@@ -349,5 +349,5 @@ class _Words:
     def near(self, start: int, end: int, reach: int) -> bool:
         """Return whether a word overlaps the span, or lies at most `reach` characters before or after it."""
         # Spans of one pattern never overlap, so both lists are sorted.
-        at = bisect_left(self._ends, start - reach)
-        return at < len(self._ends) and self._starts[at] <= end + reach
+        index = bisect_left(self._ends, start - reach)
+        return index < len(self._ends) and self._starts[index] <= end + reach

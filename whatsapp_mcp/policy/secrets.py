@@ -142,13 +142,13 @@ def _cards_over(text: str, border: int) -> Iterator[int]:
     begin = max(0, border - _CARD_ROOM)
     pieces = list(re.finditer(r"\d+", text[begin : border + _CARD_ROOM]))
     for first, one in enumerate(pieces):
-        number, at = "", one.start()
+        number, position = "", one.start()
         for piece in pieces[first:]:
-            if not _PIECES_APART.fullmatch(text, begin + at, begin + piece.start()):
+            if not _PIECES_APART.fullmatch(text, begin + position, begin + piece.start()):
                 break
-            number, at = number + piece[0], piece.end()
-            if begin + one.start() < border < begin + at and _is_card(number):
-                yield begin + at
+            number, position = number + piece[0], piece.end()
+            if begin + one.start() < border < begin + position and _is_card(number):
+                yield begin + position
 
 
 def _is_card(number: str) -> bool:

@@ -96,19 +96,19 @@ def tag_of(descriptor: Descriptor, name: str) -> int:
 
 def spans(data: bytes, start: int, end: int) -> Iterator[Span]:
     """The fields of the message that lies there; `weigh` has seen that it is one."""
-    at = start
-    while at < end:
-        begin = at
-        tag = data[at]
-        at += 1
+    position = start
+    while position < end:
+        begin = position
+        tag = data[position]
+        position += 1
         if tag > 127:
-            tag, at = _varint(data, begin)
-        start, size = at, _SIZES.get(tag & 7, 0)
+            tag, position = _varint(data, begin)
+        start, size = position, _SIZES.get(tag & 7, 0)
         if size is None:
-            size, at = _varint(data, at)
-            start, size = (at, size) if tag & 7 == _LENGTH else (start, at - start)
-        at = start + size
-        yield Span(tag, begin, start, at)
+            size, position = _varint(data, position)
+            start, size = (position, size) if tag & 7 == _LENGTH else (start, position - start)
+        position = start + size
+        yield Span(tag, begin, start, position)
 
 
 def weigh(descriptor: Descriptor, data: bytes, most: int = MAX_WEIGHT) -> int:
@@ -133,58 +133,58 @@ def weigh(descriptor: Descriptor, data: bytes, most: int = MAX_WEIGHT) -> int:
 
 def _weigh(descriptor: Descriptor, data: bytes, most: int) -> int:
     outer: list[tuple[dict[int, _Cost], int]] = []
-    fields, at, end, weight = _costs(descriptor), 0, len(data), 0
+    fields, position, end, weight = _costs(descriptor), 0, len(data), 0
     while True:
-        if at >= end:
-            if at > end:
+        if position >= end:
+            if position > end:
                 raise DecodeError("truncated")
             if not outer:
                 return weight
             fields, end = outer.pop()
             continue
-        begin, size = at, 0
-        tag = data[at]
-        at += 1
+        begin, size = position, 0
+        tag = data[position]
+        position += 1
         if tag > 127:
-            tag, at = _varint(data, begin)
+            tag, position = _varint(data, begin)
         kind = tag & 7
         if kind == _LENGTH:
-            size = data[at]
-            at += 1
+            size = data[position]
+            position += 1
             if size > 127:
-                size, at = _varint(data, at - 1)
-            if at + size > end:
+                size, position = _varint(data, position - 1)
+            if position + size > end:
                 raise DecodeError("truncated")
         elif kind == _VARINT:
-            while data[at] > 127:
-                at += 1
-            at += 1
+            while data[position] > 127:
+                position += 1
+            position += 1
         elif kind > _FIXED32:
             raise DecodeError("no protobuf")
         else:
-            at += _SIZES.get(kind) or 0
+            position += _SIZES.get(kind) or 0
         cost, cost_of_byte, message = fields.get(tag, _UNKNOWN)
         weight += cost + size * cost_of_byte
         if weight > most:
             raise OverBounds(f"more than {most} bytes parsed")
         if message is None or not size:
-            at += size
+            position += size
         else:
             if len(outer) >= MAX_DEPTH:
                 raise OverBounds("nested too deep")
             outer.append((fields, end))
-            fields, end = _costs(message), at + size
+            fields, end = _costs(message), position + size
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes, position: int) -> tuple[int, int]:
     """A number of variable length, and where it ends."""
     value = shift = 0
     while True:
-        byte = data[at]
-        at += 1
+        byte = data[position]
+        position += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, at
+            return value, position
         shift += 7
         if shift > _VARINT_BITS:
             raise DecodeError("no protobuf")

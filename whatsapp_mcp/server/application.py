@@ -259,8 +259,8 @@ class Application(MCPServer[Any]):
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read the resource that a URI names; errors have this server's form."""
-        found = await self._resources.read(str(uri), context) if context is not None else None
-        return await super().read_resource(uri, context) if found is None else found
+        contents = await self._resources.read(str(uri), context) if context is not None else None
+        return await super().read_resource(uri, context) if contents is None else contents
 
     async def run_stdio_async(self, channel: ClaudeChannel | None = None) -> None:
         """Serve on standard input and output, as a channel if one is given."""
@@ -280,9 +280,11 @@ class Application(MCPServer[Any]):
                 await server.run(messages, write, server.create_initialization_options())
                 return
             options = server.create_initialization_options(experimental_capabilities=channel.capabilities)
-            told = f"{channel.instructions}{options.instructions}"
+            instructions = f"{channel.instructions}{options.instructions}"
             async with channel.attached(messages, write) as those_for_us:
-                await server.run(those_for_us, write, options.model_copy(update={"instructions": told}))
+                await server.run(
+                    those_for_us, write, options.model_copy(update={"instructions": instructions})
+                )
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

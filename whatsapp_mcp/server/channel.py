@@ -79,11 +79,11 @@ _ANSWER: Final = (
 logger = logging.getLogger(__name__)
 
 
-async def words_of(found: HandOn, archive: GuardedArchive, ledger: Ledger, code: str) -> str:
+async def words_of(hand_on: HandOn, archive: GuardedArchive, ledger: Ledger, code: str) -> str:
     """Return the text of messages for a session; empty if none of them may be read, or they say nothing.
 
     Args:
-        found: The messages.
+        hand_on: The messages.
         archive: Shows them to the agent of the chat.
         ledger: Knows what the owner's phone wrote: in the chat with oneself that alone is an order.
         code: Makes the fence its own.
@@ -91,11 +91,11 @@ async def words_of(found: HandOn, archive: GuardedArchive, ledger: Ledger, code:
     Raises:
         WhatsAppError: A person has to agree first, or it could not be written down.
     """
-    opened = archive.opened(found.chat, whole=True, amount=of_refs(found.refs))
-    is_own = found.chat in await archive.own()
-    told: list[str] = []
+    opened = archive.opened(hand_on.chat, whole=True, amount=of_refs(hand_on.refs))
+    is_own = hand_on.chat in await archive.own()
+    texts: list[str] = []
     material: list[str] = []
-    for ref in found.refs:
+    for ref in hand_on.refs:
         try:
             message = await opened.message(ref)
             text = await _text_of(message, opened)
@@ -107,10 +107,10 @@ async def words_of(found: HandOn, archive: GuardedArchive, ledger: Ledger, code:
         if message.forwarded:
             material.append(f"#{ref} forwarded, author unknown: {text}")
         elif text:
-            told.append(text if is_person(message.chat) else _said(message, text))
+            texts.append(text if is_person(message.chat) else _said(message, text))
         if message.quote is not None and message.quote.text:
             material.append(f"#{ref} quotes: {clean(message.quote.text)}")
-    return _MARKUP.sub("‹", _joined(told, material, code))
+    return _MARKUP.sub("‹", _joined(texts, material, code))
 
 
 def _said(message: Message, text: str) -> str:
@@ -123,12 +123,12 @@ def _is_as_written(message: Message, ledger: Ledger) -> bool:
     return message.forwarded or ledger.handed_on.is_of_phone(message.message_id, message.text)
 
 
-def _joined(told: Sequence[str], material: Sequence[str], code: str) -> str:
-    words = Text("\n".join(told)).rendered(code)
+def _joined(texts: Sequence[str], material: Sequence[str], code: str) -> str:
+    words = Text("\n".join(texts)).rendered(code)
     if not material:
         return words
     fenced = Text(MATERIAL, [" ".join(line.split()) for line in material]).rendered(code)
-    return f"{words}\n\n{fenced}" if told else fenced
+    return f"{words}\n\n{fenced}" if texts else fenced
 
 
 async def _text_of(message: Message, archive: GuardedArchive) -> str:
@@ -346,9 +346,9 @@ class ClaudeChannel:
         return after
 
 
-def _pushed(found: HandOn, words: str) -> JSONRPCNotification:
-    refs = " ".join(f"#{ref}" for ref in found.refs)
-    meta = {"chat": found.chat, "refs": refs}
+def _pushed(hand_on: HandOn, words: str) -> JSONRPCNotification:
+    refs = " ".join(f"#{ref}" for ref in hand_on.refs)
+    meta = {"chat": hand_on.chat, "refs": refs}
     return JSONRPCNotification(jsonrpc="2.0", method=MESSAGE, params={"content": words, "meta": meta})
 
 

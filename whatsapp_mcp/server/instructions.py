@@ -44,8 +44,8 @@ def instructions(selection: str) -> str:
         InvalidArgument: There is no such toolset.
     """
     chosen = tools.parse_selection(selection)
-    told = [_BASE, *(_TOOLSETS[name] for name in chosen if name in _TOOLSETS)]
+    parts = [_BASE, *(_TOOLSETS[name] for name in chosen if name in _TOOLSETS)]
     others = [name for name in tools.TOOLSETS if name not in chosen]
     if others:
-        told.append(f"Toolsets that the user can add with --toolsets: {', '.join(others)}.")
-    return " ".join(told)
+        parts.append(f"Toolsets that the user can add with --toolsets: {', '.join(others)}.")
+    return " ".join(parts)

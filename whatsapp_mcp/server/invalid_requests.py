@@ -54,25 +54,25 @@ def refusal(error: Exception) -> JSONRPCError | None:
     """The error for a request that could not be parsed; None for a notification or a response."""
     if not isinstance(error, ValidationError):
         return None
-    found = error.errors(include_url=False, include_context=False)
-    code = PARSE_ERROR if found[0]["type"] == "json_invalid" else INVALID_REQUEST
-    request = _request(found)
+    errors = error.errors(include_url=False, include_context=False)
+    code = PARSE_ERROR if errors[0]["type"] == "json_invalid" else INVALID_REQUEST
+    request = _request(errors)
     if "id" not in request or "method" not in request:
         return None
     request_id = request["id"]
     if isinstance(request_id, bool) or not isinstance(request_id, int | str):
         request_id = None
-    where = "".join(f"{part}: " for part in found[0]["loc"][1:])
+    where = "".join(f"{part}: " for part in errors[0]["loc"][1:])
     message = (
-        f"The request cannot be read: {where}{found[0]['msg']}. Nothing was done; correct it and ask again."
+        f"The request cannot be read: {where}{errors[0]['msg']}. Nothing was done; correct it and ask again."
     )
     return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=code, message=message))
 
 
-def _request(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _request(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The request itself, which pydantic quotes where a member is missing."""
-    if found[0]["type"] == "json_invalid":
-        text = found[0]["input"]
+    if errors[0]["type"] == "json_invalid":
+        text = errors[0]["input"]
         return scalar_members(text if isinstance(text, str) else bytes(text).decode(errors="replace"))
-    whole = (each["input"] for each in found if each["type"] == "missing" and len(each["loc"]) == 2)
+    whole = (each["input"] for each in errors if each["type"] == "missing" and len(each["loc"]) == 2)
     return next((each for each in whole if isinstance(each, dict)), {})

@@ -124,8 +124,8 @@ def _accounts_of(options: ServeOptions, settings: Settings, *, is_bound: bool) -
     """
     if options.account is not None:
         return [options.account]
-    found = settings.accounts()
-    names = [name for name in found if "." not in name] or found or ["default"]
+    accounts = settings.accounts()
+    names = [name for name in accounts if "." not in name] or accounts or ["default"]
     if is_bound and len(names) > 1:
         raise InvalidArgument(
             "A server that is bound to a chat serves one account, and this home folder has several: "

@@ -308,7 +308,7 @@ async def completed(
     kinds = {each.name: each.completes for each in workflow.arguments} if workflow else {}
     if (wanted := kinds.get(argument)) is None:
         return ()
-    found, errors = list[str](), list[WhatsAppError]()
+    completions, errors = list[str](), list[WhatsAppError]()
     seen = accounts.seen_by(requester.accounts)
     # Where it is offered nowhere, the policy of the first says why.
     names = accounts.offering(_LISTS, requester.accounts) or [*seen][:1]
@@ -316,12 +316,12 @@ async def completed(
         call = begun(seen[name], requester, _LISTS)
         ask = partial(call.perform, chat_names, typed=typed, only_groups=wanted == "group")
         try:
-            found += await contained("completion", ask)
+            completions += await contained("completion", ask)
         except WhatsAppError as error:
             errors.append(error)
     if errors and len(errors) == len(names):
         raise errors[0]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(completions))
 
 
 async def chat_names(call: Call, typed: str, only_groups: bool) -> Sequence[str]:
@@ -392,12 +392,12 @@ class Skills(Extension):
         return {"skill": self._entry(params.uri), **_CACHED}
 
     def _entry(self, uri: str) -> dict[str, Any]:
-        one = _BY_URI[uri]
-        content = skill_file(one, self._offers).encode()
+        skill = _BY_URI[uri]
+        content = skill_file(skill, self._offers).encode()
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         return {
             "uri": uri,
-            "frontmatter": _frontmatter(one),
+            "frontmatter": _frontmatter(skill),
             "resources": [{"uri": uri, "digest": digest, "size": len(content)}],
         }
 

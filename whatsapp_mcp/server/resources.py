@@ -95,7 +95,7 @@ def media_uri(base: str, ref: int) -> str:
     return f"{base}{MEDIA_URI.removeprefix(BASE)}".format(ref=ref)
 
 
-async def fetch_file(services: Services, found: Message) -> FetchedFile:
+async def fetch_file(services: Services, message: Message) -> FetchedFile:
     """The file of a message that was opened, fetched if it is not here.
 
     Raises:
@@ -103,15 +103,15 @@ async def fetch_file(services: Services, found: Message) -> FetchedFile:
         MediaUnavailable: The message has none, or WhatsApp no longer has it.
         WhatsAppError: It cannot be fetched now.
     """
-    source = await services.archive.media_source(found.ref)
+    source = await services.archive.media_source(message.ref)
     limit = services.settings.media.max_megabytes
     if source.path is None and source.size is not None and source.size > limit * 1_000_000:
         raise TooLong(
-            f"The file of #{found.ref} has {source.size / 1e6:.0f} MB, and at most {limit} are fetched.",
+            f"The file of #{message.ref} has {source.size / 1e6:.0f} MB, and at most {limit} are fetched.",
             "Tell the user: it can be opened on the phone, or media.max_megabytes be raised.",
         )
     async with services.device() as device:
-        path = Path(await device.do(files.download, found.ref))
+        path = Path(await device.do(files.download, message.ref))
     size = (await anyio.to_thread.run_sync(path.stat)).st_size
     given = media_type(source.mime_type or "") or ""
     return FetchedFile(path, size, await anyio.to_thread.run_sync(_type_of, path, given))
@@ -138,18 +138,18 @@ def told_reading(message: Message, part: FileReading, wanted: Wanted) -> tuple[T
 
 def _type_of(path: Path, given: str) -> str:
     with path.open("rb") as file:
-        found = format_of(file.read(HEAD_BYTES))
-    if found is not None and not found.refers and not _may_refine(given, found.mime_type):
-        return found.mime_type
+        file_format = format_of(file.read(HEAD_BYTES))
+    if file_format is not None and not file_format.refers and not _may_refine(given, file_format.mime_type):
+        return file_format.mime_type
     said = given or mimetypes.guess_type(path.name)[0] or _UNKNOWN
     # What plays or shows is known by its content: text that is called a picture is none.
-    is_known = found is not None and not found.refers
+    is_known = file_format is not None and not file_format.refers
     return said if is_known or said.partition("/")[0] not in _SHOWN else _UNKNOWN
 
 
-def _may_refine(given: str, found: str) -> bool:
+def _may_refine(given: str, detected: str) -> bool:
     """Return whether a sender's type may refine the detected one, such as a document type for a ZIP."""
-    family = found.partition("/")[0]
+    family = detected.partition("/")[0]
     return family != "image" and given.partition("/")[0] == family
 
 
@@ -195,11 +195,11 @@ async def content_blocks(services: Services, ref: int, fetched: FetchedFile, *, 
 
 async def thumbnail_block(services: Services, ref: int) -> ImageContent | None:
     """The small picture that came with a message; None where there is none that can be read."""
-    found = await services.archive.thumbnail(ref)
-    if found is None:
+    thumbnail = await services.archive.thumbnail(ref)
+    if thumbnail is None:
         return None
     try:
-        return await _picture(services, found)
+        return await _picture(services, thumbnail)
     except WhatsAppError:
         return None
 
@@ -208,9 +208,9 @@ async def _look(services: Services, source: Source, family: str, answer: Blocks)
     if family == "image":
         answer.blocks.append(await _picture(services, source))
         return
-    found = await stills(services.worker, source, _STILL_PIXELS)
-    answer.blocks += [_image(still.content) for still in found]
-    answer.notes.append(f"Stills of it at {', '.join(duration_text(int(still.at)) for still in found)}.")
+    frames = await stills(services.worker, source, _STILL_PIXELS)
+    answer.blocks += [_image(still.content) for still in frames]
+    answer.notes.append(f"Stills of it at {', '.join(duration_text(int(still.at)) for still in frames)}.")
 
 
 async def _picture(services: Services, source: Source) -> ImageContent:
@@ -263,20 +263,20 @@ async def _refs_of_files(call: Call, typed: str) -> Sequence[str]:
 async def media(call: Call, ref: str) -> Sequence[Content]:
     """The file of the message with this ref (1042), up to 10 MB, and as text what was read in it."""
     services = await call.services()
-    found = await services.archive.opened_message(ref)
+    message = await services.archive.opened_message(ref)
     wanted = Wanted()
-    part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
-    read = [Content(told_reading(found, part, wanted)[0], _TEXT)] if part is not None else []
-    size = found.media.size if found.media else None
+    part = await services.archive.reading(message.ref, wanted.take, first=wanted.first)
+    read = [Content(told_reading(message, part, wanted)[0], _TEXT)] if part is not None else []
+    size = message.media.size if message.media else None
     if size is None or size <= _LARGEST:
-        fetched = await fetch_file(services, found)
+        fetched = await fetch_file(services, message)
         if fetched.size <= _LARGEST:
-            await services.archive.release_content(found.ref, fetched.mime_type)
+            await services.archive.release_content(message.ref, fetched.mime_type)
             return [Content(await _content_of(fetched), fetched.mime_type), *read]
     if read:
         return read
     raise TooLong(
-        f"The file of #{found.ref} has more than {_LARGEST // 1_000_000} MB.",
+        f"The file of #{message.ref} has more than {_LARGEST // 1_000_000} MB.",
         "Take its text with read_file, or the file with download_media.",
     )
 

@@ -168,10 +168,10 @@ class AccountFolder:
 
     def files_to_seal(self) -> list[Path]:
         """Return the files that encryption seals, sealed or not: downloads and exports, no links."""
-        found = (path for folder in (self.media, self.exports) for path in folder.rglob("*"))
+        paths = (path for folder in (self.media, self.exports) for path in folder.rglob("*"))
         return sorted(
             path
-            for path in found
+            for path in paths
             if path.is_file() and not path.is_symlink() and not path.is_relative_to(self.outgoing)
         )
 

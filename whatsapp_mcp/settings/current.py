@@ -82,8 +82,8 @@ class CurrentSettings:
 
     def _keep(self, reason: str) -> None:
         whole = f"{reason} {_STAY}"
-        found = _OF_ACCOUNT.match(reason)
-        told = whole if found is None or found[1] == self._account else f"{_ELSEWHERE} {_STAY}"
-        if told != self.fault:
+        match = _OF_ACCOUNT.match(reason)
+        fault = whole if match is None or match[1] == self._account else f"{_ELSEWHERE} {_STAY}"
+        if fault != self.fault:
             logger.error("settings: %s", whole)
-        self.fault = told
+        self.fault = fault

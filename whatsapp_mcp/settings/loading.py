@@ -360,13 +360,13 @@ def _place_of(path: list[str], source: str, text: str, above: tuple[str, ...] = 
 def _line_of(path: list[str], text: str) -> int | None:
     """The line that sets a key, or that opens its section; None when neither is found."""
     section: list[str] = []
-    found = None
+    section_line = None
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[+\s*([\w.-]+)\s*\]", line):
             section = header[1].split(".")
-            if section == path[: len(section)] or (found is None and section[: len(path)] == path):
-                found = number
+            if section == path[: len(section)] or (section_line is None and section[: len(path)] == path):
+                section_line = number
         key = re.match(r"\s*([\w-]+)\s*[=.]", line)
         if key and [*section, key[1]] == path[: len(section) + 1]:
             return number
-    return found
+    return section_line

@@ -118,10 +118,10 @@ class QuietHours(NamedTuple):
         Raises:
             ValueError: It is not written so.
         """
-        found = _SPAN.fullmatch(text.strip())
-        if found is None or found[1] == found[2]:
+        match = _SPAN.fullmatch(text.strip())
+        if match is None or match[1] == match[2]:
             raise ValueError(f"{text!r} is not a span of the clock such as 22:00-07:00")
-        return cls(time.fromisoformat(found[1]), time.fromisoformat(found[2]))
+        return cls(time.fromisoformat(match[1]), time.fromisoformat(match[2]))
 
 
 def _quiet_hours(value: object) -> QuietHours:

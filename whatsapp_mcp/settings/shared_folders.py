@@ -57,9 +57,9 @@ def sharing(
         if root and folder.is_relative_to(type(folder)(root)):
             return "is in a folder that OneDrive synchronises"
     inside = folder.relative_to(user_home) if folder.is_relative_to(user_home) else folder
-    found = next((match for part in inside.parts if (match := _SYNCED.fullmatch(part))), None)
-    if found is not None:
-        return f"is in a folder that {str(found.lastgroup).replace('_', ' ')} synchronises"
+    service_match = next((match for part in inside.parts if (match := _SYNCED.fullmatch(part))), None)
+    if service_match is not None:
+        return f"is in a folder that {str(service_match.lastgroup).replace('_', ' ')} synchronises"
     return None
 
 

@@ -31,20 +31,20 @@ class Schema(NamedTuple):
         Raises:
             Unsupported: A newer version wrote it, or one so old that no migration begins there.
         """
-        found = int(db.execute("PRAGMA user_version").fetchone()[0])
-        if found > self.version:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version > self.version:
             raise Unsupported(
                 f"The {self.name} was written by a newer version of whatsapp-mcp.",
                 "Upgrade whatsapp-mcp and restart it.",
             )
         oldest = self.version - len(self.migrations)
-        if 0 < found < oldest:
+        if 0 < version < oldest:
             raise Unsupported(
-                f"The {self.name} has tables of version {found}, and this whatsapp-mcp migrates those from"
+                f"The {self.name} has tables of version {version}, and this whatsapp-mcp migrates those from"
                 f" version {oldest} on.",
                 "Start an earlier version that migrates them once, or restore a newer backup.",
             )
-        return found
+        return version
 
     def upgrade(self, db: sqlite3.Connection) -> None:
         """Make the tables or migrate them, in the open transaction.
@@ -52,11 +52,11 @@ class Schema(NamedTuple):
         Raises:
             Unsupported: As `version_of`.
         """
-        found = self.version_of(db)
-        if found == 0:
+        version = self.version_of(db)
+        if version == 0:
             self.make(db)
         else:
-            for migration in self.migrations[found - self.version + len(self.migrations) :]:
+            for migration in self.migrations[version - self.version + len(self.migrations) :]:
                 migration(db)
         db.execute(f"PRAGMA user_version = {self.version}")
 

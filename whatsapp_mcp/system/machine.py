@@ -126,8 +126,8 @@ def read_mountinfo(text: str) -> list[Mount]:
 
 def read_mount_list(text: str) -> list[Mount]:
     """The mounts that `mount` lists on macOS: `//ann@nas/home on /Volumes/home (smbfs, nodev)`."""
-    found = (_MOUNTED_ON_MACOS.match(line) for line in text.splitlines())
-    return [Mount(Path(match[1]), match[2]) for match in found if match]
+    matches = (_MOUNTED_ON_MACOS.match(line) for line in text.splitlines())
+    return [Mount(Path(match[1]), match[2]) for match in matches if match]
 
 
 def mount_of_drive(anchor: str, drive_type: int) -> list[Mount]:

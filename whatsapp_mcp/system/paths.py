@@ -48,12 +48,12 @@ def program_file(name: str, system: System = HERE) -> str:
     return name.removesuffix(suffix) + suffix
 
 
-def open_to_others(found: os.stat_result, system: System = HERE) -> int | None:
+def open_to_others(status: os.stat_result, system: System = HERE) -> int | None:
     """The mode of a file or folder that others than its owner may use; None if they may not.
 
     Windows has no modes: there what lies in a person's own folders is theirs alone, and nothing is said.
     """
-    mode = stat.S_IMODE(found.st_mode)
+    mode = stat.S_IMODE(status.st_mode)
     return mode if system is not System.WINDOWS and mode & _OTHERS else None
 
 
@@ -62,9 +62,9 @@ def own_user() -> int | None:
     return None if sys.platform == "win32" else os.getuid()
 
 
-def is_foreign(found: os.stat_result) -> bool:
+def is_foreign(status: os.stat_result) -> bool:
     """Return whether a file or folder belongs to another user, where the system names an owner."""
-    return (user := own_user()) is not None and found.st_uid != user
+    return (user := own_user()) is not None and status.st_uid != user
 
 
 @contextmanager
@@ -105,8 +105,8 @@ def _make_own(folder: Path) -> bool:
     """Make a folder private to this user; whether that is what it is then."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or is_foreign(found):
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or is_foreign(status):
             return False
         folder.chmod(0o700)
     except OSError:

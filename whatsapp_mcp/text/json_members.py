@@ -18,7 +18,7 @@ def scalar_members(text: str) -> dict[str, Scalar]:
 
     A value other than a string or an integer of up to 18 digits counts as None. What is no object has none.
     """
-    found: dict[str, Scalar] = {}
+    members: dict[str, Scalar] = {}
     depth, last, key = 0, "", None
     for part in _PART.findall(text):
         if part in "{[":
@@ -29,9 +29,9 @@ def scalar_members(text: str) -> dict[str, Scalar]:
             key = _value(last)
         elif depth == 1 and part != ",":
             if isinstance(key, str):
-                found[key] = _value(part)
+                members[key] = _value(part)
             last, key = part, None
-    return found
+    return members
 
 
 def _value(part: str) -> Scalar:

@@ -105,12 +105,12 @@ def _carried(address: Address) -> list[ipaddress.IPv4Address]:
     """The IPv4 addresses in one of IPv6 to which something on the way may lead."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
-    found = [_last_bits(address)] if _is_in(address, _IN_LAST_BITS) else []
+    addresses = [_last_bits(address)] if _is_in(address, _IN_LAST_BITS) else []
     if address in _6TO4:
-        found.append(ipaddress.IPv4Address(int(address) >> 80 & 0xFFFFFFFF))
+        addresses.append(ipaddress.IPv4Address(int(address) >> 80 & 0xFFFFFFFF))
     if address in _TEREDO:  # RFC 4380: the client's, with each bit inverted
-        found.append(ipaddress.IPv4Address(~int(address) & 0xFFFFFFFF))
-    return found
+        addresses.append(ipaddress.IPv4Address(~int(address) & 0xFFFFFFFF))
+    return addresses
 
 
 def _last_bits(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address:

@@ -109,12 +109,12 @@ def coming(text: str, zone: tzinfo, now: datetime) -> datetime:
         InvalidArgument: It is neither, or past.
     """
     given = text.strip().casefold()
-    found = None if _AGE.fullmatch(given) else read(text, zone, now)
-    if found is None:
+    span = None if _AGE.fullmatch(given) else read(text, zone, now)
+    if span is None:
         return ahead(text, zone, now)
-    if found.start <= now:
+    if span.start <= now:
         raise InvalidArgument(f"{text[:40]!r} is past.", f"Give a date or time to come, or {LENGTHS}.")
-    return found.start
+    return span.start
 
 
 def later(text: str, zone: tzinfo, now: datetime) -> datetime:
@@ -146,10 +146,10 @@ def _counted(given: str, zone: tzinfo, now: datetime) -> datetime | None:
 
 
 def _on_a_day(given: str, zone: tzinfo, now: datetime) -> datetime | None:
-    found = _DAY_AND_TIME.fullmatch(given)
-    if found is None:
+    match = _DAY_AND_TIME.fullmatch(given)
+    if match is None:
         return None
-    word, clock, today = found[1], time(int(found[2]), int(found[3])), local(now, zone)
+    word, clock, today = match[1], time(int(match[2]), int(match[3])), local(now, zone)
     if word in ("today", "tomorrow"):
         ahead = int(word == "tomorrow")
     else:
@@ -163,11 +163,11 @@ def _on_a_day(given: str, zone: tzinfo, now: datetime) -> datetime | None:
 
 
 def _at_a_time(given: str, zone: tzinfo) -> datetime | None:
-    found = _time(given, zone)
-    if found is None:
+    span = _time(given, zone)
+    if span is None:
         return None
-    has_offset = found.start.tzinfo is not zone
-    return found.start if has_offset else _shown_once(found.start.replace(tzinfo=None), zone)
+    has_offset = span.start.tzinfo is not zone
+    return span.start if has_offset else _shown_once(span.start.replace(tzinfo=None), zone)
 
 
 def _shown_once(clock: datetime, zone: tzinfo) -> datetime:
@@ -190,10 +190,10 @@ def _shown_once(clock: datetime, zone: tzinfo) -> datetime:
 
 
 def _required(text: str, zone: tzinfo, now: datetime) -> Span:
-    found = read(text, zone, now)
-    if found is None:
+    span = read(text, zone, now)
+    if span is None:
         raise InvalidArgument(f"{text[:40]!r} is not a time.", f"Give {FORMS}.")
-    return found
+    return span
 
 
 def _age(given: str, zone: tzinfo, now: datetime) -> Span | None:
@@ -203,10 +203,10 @@ def _age(given: str, zone: tzinfo, now: datetime) -> Span | None:
 
 def _moved(given: str, zone: tzinfo, now: datetime, sign: int) -> datetime | None:
     """The moment that many units before now (`sign` -1) or after it (1)."""
-    found = _AGE.fullmatch(given)
-    if found is None:
+    match = _AGE.fullmatch(given)
+    if match is None:
         return None
-    count, unit = sign * int(found[1]), found[2]
+    count, unit = sign * int(match[1]), match[2]
     if unit in _SECONDS:
         # In UTC: what is added to a local time moves its clock, whatever hour is skipped or repeated.
         return now.astimezone(UTC) + timedelta(seconds=count * _SECONDS[unit])
@@ -238,14 +238,14 @@ def _named_day(given: str, zone: tzinfo, now: datetime) -> Span | None:
 
 
 def _date(given: str, zone: tzinfo) -> Span | None:
-    found = _DATE.fullmatch(given)
-    if found is None:
+    match = _DATE.fullmatch(given)
+    if match is None:
         return None
-    year, month, day = int(found[1]), int(found[2] or 1), int(found[3] or 1)
+    year, month, day = int(match[1]), int(match[2] or 1), int(match[3] or 1)
     start = datetime(year, month, day, tzinfo=zone)
-    if found[3]:
+    if match[3]:
         return _day(start)
-    years, following = divmod(month - 1 + (1 if found[2] else 12), 12)
+    years, following = divmod(month - 1 + (1 if match[2] else 12), 12)
     return Span(start, datetime(year + years, following + 1, 1, tzinfo=zone))
 
 
@@ -255,10 +255,10 @@ def _day(start: datetime) -> Span:
 
 
 def _time(given: str, zone: tzinfo) -> Span | None:
-    found = _TIME.fullmatch(given)
-    if found is None:
+    match = _TIME.fullmatch(given)
+    if match is None:
         return None
-    date, minute, second, offset = found.groups()
+    date, minute, second, offset = match.groups()
     moment = datetime.fromisoformat(f"{date}T{minute}{second or ''}{(offset or '').upper()}")
     moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     # In UTC, since adding to a local time would skip the hour that is repeated when clocks go back.

@@ -43,8 +43,8 @@ class SystemZoneFile:
         seen: list[int] = []
         for look in (os.lstat, os.stat):
             with suppress(OSError):
-                found = look(self._path)
-                seen += [found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size]
+                status = look(self._path)
+                seen += [status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size]
         return tuple(seen)
 
 

@@ -101,8 +101,8 @@ class _Acts:
     async def _names(self, rows: Iterable[AuditRow]) -> dict[str, str]:
         """The names of the chats that rows name, as far as they are shown."""
         jids = {jid for row in rows for jid in row.entry.chats[:_CHATS_NAMED]}
-        found = await self.site.opened().archive.chat_names(jids)
-        return {jid: called(found.get(jid, jid)) for jid in jids}
+        names = await self.site.opened().archive.chat_names(jids)
+        return {jid: called(names.get(jid, jid)) for jid in jids}
 
     def _shown(self, row: AuditRow, outcomes: dict[int, str], names: dict[str, str]) -> _ActRow:
         chats = row.entry.chats

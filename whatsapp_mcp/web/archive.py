@@ -183,11 +183,11 @@ async def _part(archive: ReadingArchive, chat: Chat, request: Request) -> _Part:
         messages = list(page.items)
         if any(message.chat != chat.jid for message in messages):
             raise MessageNotFound("There is no such message in this chat.", "Follow a link of the page.")
-        found = next(at for at, message in enumerate(messages) if message.ref == ref)
-        has_oldest = name != "after" and found < before
-        has_newest = name != "before" and len(messages) - found - 1 < after
+        position = next(at for at, message in enumerate(messages) if message.ref == ref)
+        has_oldest = name != "after" and position < before
+        has_newest = name != "before" and len(messages) - position - 1 < after
         if name != "at":
-            del messages[found]
+            del messages[position]
         return _Part(messages, has_oldest, has_newest, page.notes)
     newest = await archive.messages(MessageFilter(chat=chat.jid), limit=MESSAGES_SHOWN)
     return _Part(list(newest.items[::-1]), newest.next_cursor is None, True, newest.notes)
@@ -284,10 +284,10 @@ class _Files:
     async def thumbnail(self, request: Request) -> Response:
         """The small picture that came with a message."""
         picture = await self.site.opened().archive.thumbnail(request.path_params["ref"])
-        found = format_of(picture[:HEAD_BYTES]) if picture else None
-        if picture is None or found is None or not found.is_picture:
+        file_format = format_of(picture[:HEAD_BYTES]) if picture else None
+        if picture is None or file_format is None or not file_format.is_picture:
             raise MediaUnavailable("This message has no thumbnail.", "Fetch the file.")
-        return Response(picture, 200, FILE_HEADERS, found.mime_type)
+        return Response(picture, 200, FILE_HEADERS, file_format.mime_type)
 
     async def fetch(self, request: Request) -> Response:
         """Fetch a file that is not here yet, then show its message."""

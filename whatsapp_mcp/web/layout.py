@@ -162,9 +162,9 @@ def type_of(path: Path) -> str:
     """The type under which a browser gets a file."""
     try:
         with path.open("rb") as file:
-            found = format_of(file.read(HEAD_BYTES))
+            file_format = format_of(file.read(HEAD_BYTES))
     except OSError:
         return DOWNLOAD
-    if found is None or found.refers or found.mime_type.partition("/")[0] not in _SHOWN:
+    if file_format is None or file_format.refers or file_format.mime_type.partition("/")[0] not in _SHOWN:
         return DOWNLOAD
-    return found.mime_type
+    return file_format.mime_type

@@ -117,10 +117,10 @@ def _pages_of_features() -> list[FeaturePages]:
     from whatsapp_mcp.features.imports.pages import IMPORT_PAGES
     from whatsapp_mcp.features.webhooks.pages import WEBHOOK_PAGES
 
-    found: list[FeaturePages] = []
-    found.append(IMPORT_PAGES)
-    found.append(WEBHOOK_PAGES)
-    return found
+    pages: list[FeaturePages] = []
+    pages.append(IMPORT_PAGES)
+    pages.append(WEBHOOK_PAGES)
+    return pages
 
 
 def sign_in_page(how: str = HOW_TO_SIGN_IN) -> Response:

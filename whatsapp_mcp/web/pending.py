@@ -55,8 +55,10 @@ class _Approvals:
         opened = self.site.opened()
         async with opened.devices.use() as device:
             questions = await device.do(approvals.approvals)
-        found = [one.pictures[index] for one in questions if one.id == number and index < len(one.pictures)]
-        return await shown_file(opened.archive.folder.media, *found)
+        pictures = [
+            one.pictures[index] for one in questions if one.id == number and index < len(one.pictures)
+        ]
+        return await shown_file(opened.archive.folder.media, *pictures)
 
     async def answer(self, request: Request) -> Response:
         """Take the answer to one question."""
@@ -140,5 +142,5 @@ class _Scheduled:
         return self.site.see(SCHEDULED)
 
 
-def _moved(entry: OutboxEntry, at: datetime | None) -> SendRequest:
-    return replace(entry.request, at=at, replaces=entry.send_id, wait=0.0)
+def _moved(entry: OutboxEntry, due_at: datetime | None) -> SendRequest:
+    return replace(entry.request, at=due_at, replaces=entry.send_id, wait=0.0)

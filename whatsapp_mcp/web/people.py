@@ -48,15 +48,15 @@ class _People:
         archive = self.site.opened().archive
         following = None
         if shown:
-            found = await archive.confirmed()
+            people = await archive.confirmed()
         else:
             page = await archive.contacts(query or None, limit=SHOWN, cursor=given.get("cursor") or None)
-            found, following = page.items, page.next_cursor
+            people, following = page.items, page.next_cursor
         return self.site.page(
             request,
             "people.html",
             "People",
-            people=[(person, person_path(person.jid)) for person in found],
+            people=[(person, person_path(person.jid)) for person in people],
             tabs=_TABS,
             shown=shown,
             query=query,

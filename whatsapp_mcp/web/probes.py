@@ -98,9 +98,9 @@ class _Probes:
         obstacles = list[str]()
 
         async def look_at(account: PageSource) -> None:
-            found = obstacle(*await asked(account.account, account.opened()))
-            if found is not None:
-                obstacles.append(found)
+            reason = obstacle(*await asked(account.account, account.opened()))
+            if reason is not None:
+                obstacles.append(reason)
 
         async with anyio.create_task_group() as tasks:
             for account in self.accounts:

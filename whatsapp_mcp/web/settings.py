@@ -218,12 +218,12 @@ class _Tokens:
         return await self._page(request, None)
 
     async def _page(self, request: Request, made: tuple[str, str] | None) -> Response:
-        found = await anyio.to_thread.run_sync(self.tokens.all)
+        tokens = await anyio.to_thread.run_sync(self.tokens.all)
         return self.site.page(
             request,
             "tokens.html",
             "Tokens",
-            tokens=[(one, sorted(one.scopes, key=[*SCOPES].index)) for one in found],
+            tokens=[(one, sorted(one.scopes, key=[*SCOPES].index)) for one in tokens],
             made=made,
             scopes=[(scope, _MEANING.get(scope, "")) for scope in SCOPES],
             limits=self._accounts(),

@@ -236,7 +236,7 @@ class Site:
             InvalidArgument: It is not a form.
         """
         try:
-            found = parse_qs(
+            fields = parse_qs(
                 (await request.body()).decode(),
                 keep_blank_values=True,
                 strict_parsing=True,
@@ -244,9 +244,9 @@ class Site:
             )
         except ValueError:
             raise _stale() from None
-        if any(len(values) > 1 for values in found.values()):
+        if any(len(values) > 1 for values in fields.values()):
             raise _stale()
-        return {name: value for name, (value,) in found.items()}
+        return {name: value for name, (value,) in fields.items()}
 
     def check(self, request: Request, form: Mapping[str, str], purpose: str) -> None:
         """Refuse a form that no page of this session made for this purpose.

@@ -29,9 +29,9 @@ def _writable_mappings(library: str) -> list[tuple[int, int]]:
 
 def _trust(library: str, key: bytes) -> None:
     for start, end in _writable_mappings(os.path.realpath(library)):
-        at = ctypes.string_at(start, end - start).find(_TRUSTED)
-        if at >= 0:
-            ctypes.memmove(start + at, key, len(key))
+        offset = ctypes.string_at(start, end - start).find(_TRUSTED)
+        if offset >= 0:
+            ctypes.memmove(start + offset, key, len(key))
             return
     raise RuntimeError(f"{library} does not contain the Noise root key at its expected place")
 

@@ -44,15 +44,15 @@ def parse_fields(data: bytes) -> dict[int, int | bytes]:
         SignalError: Truncated, or a wire type that Signal does not use.
     """
     fields: dict[int, int | bytes] = {}
-    at = 0
-    while at < len(data):
-        key, at = _read_varint(data, at)
-        value, at = _read_varint(data, at)
+    position = 0
+    while position < len(data):
+        key, position = _read_varint(data, position)
+        value, position = _read_varint(data, position)
         if key & 7 == 0:
             fields[key >> 3] = value
-        elif key & 7 == 2 and at + value <= len(data):
-            fields[key >> 3] = data[at : at + value]
-            at += value
+        elif key & 7 == 2 and position + value <= len(data):
+            fields[key >> 3] = data[position : position + value]
+            position += value
         else:
             raise SignalError("malformed protobuf")
     return fields
@@ -155,13 +155,13 @@ class PreKeyMessage:
         )
 
 
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     number = shift = 0
-    while at < len(data) and shift < 64:
-        byte = data[at]
-        at += 1
+    while position < len(data) and shift < 64:
+        byte = data[position]
+        position += 1
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return number, at
+            return number, position
         shift += 7
     raise SignalError("malformed varint")

@@ -72,11 +72,11 @@ def document(base: str) -> dict[str, Any]:
     }
 
 
-def _operation(each: Operation, asked: Any, answer: Any, properties: dict[str, Any]) -> dict[str, Any]:
+def _operation(operation: Operation, asked: Any, answer: Any, properties: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {
-        "operationId": each.name,
-        "summary": each.summary,
-        "parameters": _path_parameters(each),
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": _path_parameters(operation),
         "responses": {
             "200": {"description": "Done.", "content": {_JSON: {"schema": answer}}},
             **{
@@ -88,18 +88,18 @@ def _operation(each: Operation, asked: Any, answer: Any, properties: dict[str, A
             },
         },
     }
-    if each.asked is not Nothing and each.method in ("POST", "PUT"):
+    if operation.asked is not Nothing and operation.method in ("POST", "PUT"):
         said["requestBody"] = {"required": True, "content": {_JSON: {"schema": asked}}}
-    elif each.asked is not Nothing:
+    elif operation.asked is not Nothing:
         said["parameters"] += [
             {"name": name, "in": "query", "schema": schema} for name, schema in properties.items()
         ]
     return said
 
 
-def _path_parameters(each: Operation) -> list[dict[str, Any]]:
+def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     return [
         {"name": part.strip("{}"), "in": "path", "required": True, "schema": {"type": "string"}}
-        for part in each.path.split("/")
+        for part in operation.path.split("/")
         if part.startswith("{")
     ]

@@ -216,11 +216,11 @@ def claim_for_arrival(session: Session, database: Database, account: str) -> Cla
     """
     with session.transaction():
         require_new_name(session, account)
-        found = session.execute(_STATE, [account]).fetchone()
-        if found is None:
+        row = session.execute(_STATE, [account]).fetchone()
+        if row is None:
             add_account(session, account)
             session.execute(_SET_STATE, ["moved", account])
-        elif found[0] != "moved":
+        elif row[0] != "moved":
             raise InvalidArgument(
                 f"The database has an account {account} already.",
                 "Give this one another name first (`whatsapp-mcp-fleet accounts rename`).",
@@ -234,16 +234,16 @@ def former_of(session: Session, account: str) -> Former:
     Raises:
         InvalidArgument: The database has no such account, or it is quarantined.
     """
-    found = session.execute(_FORMER, [account]).fetchone()
-    if found is None or found[0] == "moved":
+    row = session.execute(_FORMER, [account]).fetchone()
+    if row is None or row[0] == "moved":
         raise InvalidArgument(f"The database has no account {account}.", "See which ones it has.")
-    if found[0] == "quarantined":
+    if row[0] == "quarantined":
         raise InvalidArgument(
             f"{account} is quarantined: nobody leads it until a person has seen why.",
             "See `whatsapp-mcp-fleet fleet accounts`, then run "
             f"`whatsapp-mcp-fleet fleet release {account}`.",
         )
-    state, settings, epoch = found
+    state, settings, epoch = row
     return Former(account, state, settings, epoch, _new_run())
 
 

@@ -121,8 +121,8 @@ def _rows(journal: JournalReader, after: int) -> Iterator[JournalRow]:
         after = rows[-1].seq
 
 
-def _is_same(one: JournalReader, other: JournalReader, after: int) -> bool:
-    return all(row == same for row, same in zip_longest(_rows(one, after), _rows(other, after)))
+def _is_same(journal: JournalReader, other: JournalReader, after: int) -> bool:
+    return all(row == same for row, same in zip_longest(_rows(journal, after), _rows(other, after)))
 
 
 async def put_ledger(folder: AccountFolder, claim: Claim) -> None:

@@ -172,7 +172,7 @@ class KeyTables:
 
     def _known(self) -> list[Table]:
         """The tables here, each after those that it refers to, which stay as they are in this transaction."""
-        found: dict[str, list[tuple[str, type]]] = {}
+        tables: dict[str, list[tuple[str, type]]] = {}
         columns = self._session.execute(_COLUMNS, [self._schema, _MOST_COLUMNS + 1]).fetchall()
         if len(columns) > _MOST_COLUMNS:
             raise _strange()
@@ -182,19 +182,19 @@ class KeyTables:
                     "The client library keeps something of a kind that cannot be copied.",
                     "Use a version of this package that knows it.",
                 )
-            found.setdefault(table, []).append((column, _TYPES[kind]))
-        if _VERSION_TABLE not in found:
+            tables.setdefault(table, []).append((column, _TYPES[kind]))
+        if _VERSION_TABLE not in tables:
             raise _unusable()
         try:
-            lock_plain(self._session, self._schema, found)
+            lock_plain(self._session, self._schema, tables)
         except KeysUnreadable:
             raise _strange() from None
-        del found[_VERSION_TABLE]
-        order = TopologicalSorter(dict.fromkeys(found, ()))
+        del tables[_VERSION_TABLE]
+        order = TopologicalSorter(dict.fromkeys(tables, ()))
         for table, other in self._session.execute(_REFERENCES, [f'"{self._schema}"']).fetchall():
             if table != other:
                 order.add(table, other)
-        return [Table(name, *zip(*found[name], strict=True)) for name in order.static_order()]  # pyright: ignore[reportArgumentType]
+        return [Table(name, *zip(*tables[name], strict=True)) for name in order.static_order()]  # pyright: ignore[reportArgumentType]
 
     def _name(self, table: Table) -> sql.Identifier:
         return sql.Identifier(self._schema, table.name)

@@ -198,8 +198,8 @@ def _call_of(params: Params, source: ServicesSource, peer: Peer) -> Call:
     facts, number = CallFacts.from_json(params.get("call")), params.get("progress")
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
-        told = {"number": number, "done": done, "total": total, "message": message}
-        await peer.notify(PROGRESS, told)
+        notification = {"number": number, "done": done, "total": total, "message": message}
+        await peer.notify(PROGRESS, notification)
 
     return Call(
         source,

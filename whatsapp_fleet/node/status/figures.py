@@ -29,8 +29,8 @@ def fleet_figures(node: Node, database: DatabaseFigures | None) -> Figures:
         node: This one.
         database: What the database says; None if it does not answer.
     """
-    found = _of_process(node) | {f.NODE_DATABASE: _one(database is not None)}
-    return found if database is None else found | _of_database(database)
+    metrics = _of_process(node) | {f.NODE_DATABASE: _one(database is not None)}
+    return metrics if database is None else metrics | _of_database(database)
 
 
 def _of_process(node: Node) -> dict[Metric, Values]:
@@ -42,7 +42,7 @@ def _of_process(node: Node) -> dict[Metric, Values]:
         if account.last_takeover_seconds is not None
     }
     now = time.monotonic()
-    found: dict[Metric, Values] = {
+    metrics: dict[Metric, Values] = {
         f.NODE_LEASE: _one(max(0.0, context.run.until() - context.clock())),
         f.NODE_CAPACITY: _one(context.settings.node.accounts),
         f.NODE_ACCOUNTS: {(state,): float(states[state]) for state in _STATES},
@@ -57,18 +57,18 @@ def _of_process(node: Node) -> dict[Metric, Values]:
         },
     }
     if context.run.commit_seconds is not None:
-        found[f.NODE_COMMIT] = _one(context.run.commit_seconds)
+        metrics[f.NODE_COMMIT] = _one(context.run.commit_seconds)
     certificate = context.settings.node.certificate
     if certificate is not None and (expires := _expiry(certificate)) is not None:
-        found[f.NODE_CERTIFICATE] = _one(expires)
-    return found
+        metrics[f.NODE_CERTIFICATE] = _one(expires)
+    return metrics
 
 
 def _of_database(figures: DatabaseFigures) -> dict[Metric, Values]:
     states = {each.state: each for each in figures.states}
     counts = {(state,): float(states[state].accounts if state in states else 0) for state in _ACCOUNT_STATES}
     active = states.get("active")
-    found: dict[Metric, Values] = {
+    metrics: dict[Metric, Values] = {
         f.EPOCH: {(each.account,): float(each.epoch) for each in figures.led},
         f.LOG_ROWS: {(each.account,): float(each.log_rows) for each in figures.led},
         f.FLEET_NODES: _one(figures.runs),
@@ -78,8 +78,8 @@ def _of_database(figures: DatabaseFigures) -> dict[Metric, Values]:
         f.FLEET_RESTING: _one(active.resting if active else 0),
     }
     if figures.standbys is not None:
-        found[f.STANDBYS] = _one(figures.standbys)
-    return found
+        metrics[f.STANDBYS] = _one(figures.standbys)
+    return metrics
 
 
 def _one(value: float) -> Values:

@@ -118,18 +118,18 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[
 def check(db: sqlite3.Connection) -> tuple[str, ...]:
     """Return problems of the file, the search index and references between rows; empty if none."""
     reports = column(db, "PRAGMA integrity_check(20)")
-    found = [report for report in reports if report != "ok" and not _is_mistaken(db, report)]
+    problems = [report for report in reports if report != "ok" and not _is_mistaken(db, report)]
     if sqlite3.sqlite_version_info < _CHECKS_INDEX:
         try:
             _compare_index(db)
         except sqlite3.DatabaseError as error:
             # Whoever writes, or a disk for reading alone, keeps it from being compared: no sign of damage.
             if error.sqlite_errorcode & _PRIMARY_CODE not in _IN_THE_WAY:
-                found.append(f"search index: {error}")
+                problems.append(f"search index: {error}")
     for what, table, condition in DANGLING:
         if count := value(db, f"SELECT count(*) FROM {table} WHERE {condition}"):  # noqa: S608
-            found.append(f"{count} {what}")
-    return tuple(found)
+            problems.append(f"{count} {what}")
+    return tuple(problems)
 
 
 def _is_mistaken(db: sqlite3.Connection, report: str) -> bool:

@@ -42,14 +42,14 @@ class Span:
 
     def where(self, chat: str, before: str, unit: int = 1) -> tuple[str, list[int]]:
         """The span as SQL over a column of chats and one of times, which count `unit` a second."""
-        found, values = ["1"], list[int]()
+        conditions, values = ["1"], list[int]()
         if self.chat is not None:
-            found.append(f"{chat} = ?")
+            conditions.append(f"{chat} = ?")
             values.append(self.chat)
         if self.before is not None:
-            found.append(f"{before} < ?")
+            conditions.append(f"{before} < ?")
             values.append(self.before * unit)
-        return " AND ".join(found), values
+        return " AND ".join(conditions), values
 
 
 def purge_span(db: sqlite3.Connection, chat: str | None, before: datetime | None) -> Span | None:
@@ -96,22 +96,22 @@ def purge_messages(context: WriteContext, chat: str | None, before: datetime | N
     if span is None:
         return _NOTHING
     where, values = span.where("chat_id", "id", 1 << ID_BITS)
-    found = db.execute(
+    rows = db.execute(
         f"SELECT id FROM messages WHERE {where} ORDER BY id LIMIT ?",  # noqa: S608
         [*values, _MESSAGES],
     ).fetchall()
-    if not found:
+    if not rows:
         return _NOTHING
     end_replied(context)
     db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
-    files, unrecorded, requests = _delete(db, found)
+    files, unrecorded, requests = _delete(db, rows)
     # In each step: whoever reads again meanwhile has to read once more.
     _tell(db, span)
     db.execute("DROP TABLE gone")
     with transaction(context.raw):
         begin_raw_operation(context)
-        context.raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
-    return _noted(context, Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests)))
+        context.raw.executemany("DELETE FROM raw WHERE message_id = ?", rows)
+    return _noted(context, Purged(len(rows), tuple(files), frozenset(unrecorded), tuple(requests)))
 
 
 def overwrite_deleted(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:

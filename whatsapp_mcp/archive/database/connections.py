@@ -90,14 +90,14 @@ def connect_reader(
         try:
             db.execute("PRAGMA query_only = ON")
             db.execute("PRAGMA temp_store = MEMORY")
-            found = schema.ARCHIVE.version_of(db)
+            version = schema.ARCHIVE.version_of(db)
         except BaseException:
             db.close()
             raise
-        if found == schema.ARCHIVE.version:
+        if version == schema.ARCHIVE.version:
             return db, True
         db.close()
-        if found:
+        if version:
             raise _Older(
                 "The archive was written by an older version of whatsapp-mcp.",
                 "Restart the applications that use it.",
@@ -123,10 +123,10 @@ _File = tuple[int, int]
 
 def _file_at(path: Path) -> _File | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 @dataclass(slots=True)

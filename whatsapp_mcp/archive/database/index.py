@@ -152,17 +152,17 @@ def quarters(piece: str) -> int:
 
 
 def _split(text: str) -> list[str]:
-    found: list[str] = []
+    words: list[str] = []
     current: list[str] = []
     for char in text:
         if in_token(char):
             current.append(char)
         elif current:
-            found.append("".join(current))
+            words.append("".join(current))
             current.clear()
     if current:
-        found.append("".join(current))
-    return found
+        words.append("".join(current))
+    return words
 
 
 @lru_cache(maxsize=8192)
@@ -194,12 +194,12 @@ def index_message(db: sqlite3.Connection, message: int, body_text: str, chat: in
 
 def index_messages(db: sqlite3.Connection, rows: Iterable[tuple[int, str, int, int]]) -> None:
     """Index messages, of each its id, text, chat and sender; those without text are left out."""
-    found = [
+    entries = [
         (message, body_text, f"c{chat} s{sender if sender >= 0 else 'x'}")
         for message, body_text, chat, sender in rows
         if body_text and not body_text.isspace()
     ]
-    db.executemany(_ADD, found)
+    db.executemany(_ADD, entries)
 
 
 def unindex_message(db: sqlite3.Connection, message: int) -> None:

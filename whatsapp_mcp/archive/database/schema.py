@@ -68,9 +68,9 @@ def migrate(db: sqlite3.Connection) -> None:
     Raises:
         Unsupported: The file is of a newer version, or of one that is too old.
     """
-    found = ARCHIVE.version_of(db)
-    without_index = found > 0 and _forget_unusable_index(db)
-    if found == ARCHIVE.version and not without_index:
+    version = ARCHIVE.version_of(db)
+    without_index = version > 0 and _forget_unusable_index(db)
+    if version == ARCHIVE.version and not without_index:
         return
     with transaction(db):
         if without_index:

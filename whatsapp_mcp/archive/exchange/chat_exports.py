@@ -71,13 +71,13 @@ def _theirs(db: sqlite3.Connection, chat: str, names: list[str], title: str) -> 
     """The names that the other one of a direct chat is known to have: here, by number, in the file's name."""
     here = "SELECT c.name_norm FROM addresses AS a JOIN contacts AS c ON c.id = a.contact_id WHERE a.jid = ?"
     known = (value(db, here, (chat,)) or "").split("\n")
-    found = [name for name in names if fold(name) in known or number_jid(name) == chat]
-    return found or [name for name in names if fold(name) in fold(title)]
+    matches = [name for name in names if fold(name) in known or number_jid(name) == chat]
+    return matches or [name for name in names if fold(name) in fold(title)]
 
 
 def _by_name(db: sqlite3.Connection, name: str) -> str:
     """The jid of the one person with this name, else an address that stands for the name alone."""
-    found = [
+    jids = [
         row[0]
         for row in db.execute(
             "SELECT coalesce(pn, lid), name_norm FROM contacts WHERE id != 0 AND name_norm LIKE ?",
@@ -85,13 +85,17 @@ def _by_name(db: sqlite3.Connection, name: str) -> str:
         ).fetchall()
         if row[0] and fold(name) in row[1].split("\n")
     ]
-    return found[0] if len(found) == 1 else f"{hashlib.sha256(fold(name).encode()).hexdigest()[:16]}@import"
+    return jids[0] if len(jids) == 1 else f"{hashlib.sha256(fold(name).encode()).hexdigest()[:16]}@import"
 
 
-def exported_message(one: DatedMessage, at: int, chat: str, sender: str | None) -> AcceptedMessage:
+def exported_message(
+    dated_message: DatedMessage, sent_at: int, chat: str, sender: str | None
+) -> AcceptedMessage:
     """An exported message in the form of one of another archive."""
-    foreign = ForeignMessage(one.wa_id, chat, sender, at)
-    return AcceptedMessage(chat, sender, _content(one.message, one.mime_type), None, foreign)
+    foreign = ForeignMessage(dated_message.wa_id, chat, sender, sent_at)
+    return AcceptedMessage(
+        chat, sender, _content(dated_message.message, dated_message.mime_type), None, foreign
+    )
 
 
 def _content(message: ExportedMessage, mime_type: str | None) -> Content:
@@ -110,7 +114,7 @@ def _content(message: ExportedMessage, mime_type: str | None) -> Content:
 
 
 def find_here(
-    db: sqlite3.Connection, chat: int, message: ExportedMessage, at: int, *, is_own: bool, used: set[int]
+    db: sqlite3.Connection, chat: int, message: ExportedMessage, sent_at: int, *, is_own: bool, used: set[int]
 ) -> tuple[int, bool] | None:
     """The message that an exported one is, of those that none was taken for yet; None: it is not here.
 
@@ -120,13 +124,13 @@ def find_here(
         db: The archive.
         chat: Number of the chat.
         message: The exported one.
-        at: Seconds since 1970.
+        sent_at: Seconds since 1970.
         is_own: The owner sent it.
         used: Ids of those that others are; the found one is added.
     """
     wanted, has_file = _comparable(message.text), message.file is not None
     for found, ref, _, flags, _, _, text, with_file in db.execute(
-        _NEAR_ROWS, (chat, at, at, is_own)
+        _NEAR_ROWS, (chat, sent_at, sent_at, is_own)
     ).fetchall():
         same = bool(with_file) == has_file and _comparable(text) == wanted
         if found not in used and (same or (message.omitted and with_file)):

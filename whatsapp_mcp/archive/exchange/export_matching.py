@@ -76,19 +76,19 @@ def comparable(name: str) -> str:
 def affixes(file: str) -> dict[str, int]:
     """Return the beginnings and ends of a title, as `comparable` gives names, with their word counts."""
     title = fold(PurePath(file).stem)
-    found: dict[str, int] = {}
+    word_counts: dict[str, int] = {}
     for text in (title, _COPY.sub("", title)):
         words = _WORDS.findall(text)[:_TITLE_WORDS]
         for count in range(1, len(words) + 1):
             for part in (words[-count:], words[:count]):
-                found[" ".join(part)] = count
+                word_counts[" ".join(part)] = count
                 digits = "".join(part)
                 if digits.isdecimal() and len(digits) >= _NUMBER_DIGITS:
-                    found[digits] = count
+                    word_counts[digits] = count
         # A name of emoji alone has no words.
         for piece in (text.rpartition(" ")[2], text.partition(" ")[0]):
-            found.setdefault(piece, 1)
-    return found
+            word_counts.setdefault(piece, 1)
+    return word_counts
 
 
 def matched(export: ExportOutline, chats: Sequence[NamedChat], owner: Collection[str]) -> ExportMatch:
@@ -158,15 +158,15 @@ def _wanted(export: ExportOutline) -> set[str]:
 
 def _people(db: sqlite3.Connection, wanted: Collection[str]) -> list[NamedChat]:
     """Everybody with one of these names."""
-    found: list[NamedChat] = []
+    chats: list[NamedChat] = []
     for jid, *names in db.execute(
         f"SELECT coalesce(pn, lid), {_NAMES} FROM contacts AS s WHERE id != ?",  # noqa: S608
         (OWNER,),
     ):
         person = _person(*names)
         if jid is not None and not person.names.isdisjoint(wanted):
-            found.append(NamedChat(jid, False, (person,), person.given, person.names - person.given))
-    return found
+            chats.append(NamedChat(jid, False, (person,), person.given, person.names - person.given))
+    return chats
 
 
 def _groups(db: sqlite3.Connection, wanted: Collection[str]) -> list[NamedChat]:

@@ -63,17 +63,17 @@ def import_chat_export(
     new: list[ImportedMessage] = []
     known, skipped = list[int](), 0
     for place, one in enumerate((*before, *messages)):
-        at, counts = one.at, place >= len(before)
-        if at is None or not possible_time(context, at):
+        sent_at, counts = one.at, place >= len(before)
+        if sent_at is None or not possible_time(context, sent_at):
             skipped += counts
             continue
         sender = whose.get(one.message.name, chat) if one.message.name else chat
-        message = part.place(exported_message(one, at, chat, sender))
-        found = _find(context, message, one, at, used)
-        if found is None and counts:
+        message = part.place(exported_message(one, sent_at, chat, sender))
+        known_ref = _find(context, message, one, sent_at, used)
+        if known_ref is None and counts:
             new.append(message)
-        elif found is not None and counts:
-            known.append(found)
+        elif known_ref is not None and counts:
+            known.append(known_ref)
     _name_strangers(context, number, part, people)
     part.write(new)
     part.finish()
@@ -92,13 +92,13 @@ def import_chat_export(
 
 def without_file(db: sqlite3.Connection, chat: str, files: Mapping[str, str]) -> dict[str, str]:
     """Return those of an exported chat's messages, by id with file name, whose file is not here."""
-    found: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for wa_id, name in files.items():
         lacking = """SELECT 1 FROM messages AS m JOIN media AS d ON d.message_id = m.id
             WHERE m.chat_id = ? AND m.wa_id = ? AND d.path IS NULL"""
         if db.execute(lacking, (chat_id(db, chat), wa_id)).fetchone():
-            found[wa_id] = name
-    return found
+            missing[wa_id] = name
+    return missing
 
 
 def _find(
@@ -115,8 +115,8 @@ def _find(
         used.add(own[0])
         return None
     is_own = message.sender == OWNER
-    found = find_here(context.db, message.chat, one.message, at, is_own=is_own, used=used)
-    return None if found is None else found[0] if found[1] else 0
+    match = find_here(context.db, message.chat, one.message, at, is_own=is_own, used=used)
+    return None if match is None else match[0] if match[1] else 0
 
 
 def _name_strangers(

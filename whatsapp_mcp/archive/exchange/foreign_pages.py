@@ -111,8 +111,8 @@ class ForeignPeople:
             (NameKind.BUSINESS, person.business_name),
             (NameKind.PUSH, person.push_name),
         )
-        told = [(kind, name) for kind, text in names if (name := _name(text)) is not None]
-        if not told:
+        valid_names = [(kind, name) for kind, text in names if (name := _name(text)) is not None]
+        if not valid_names:
             return
         contact = self._identities.contact(jid)
         if contact == OWNER:
@@ -120,7 +120,7 @@ class ForeignPeople:
         before = self._db.execute(_SHOWN, (contact,)).fetchone()
         self._db.executemany(
             "INSERT OR REPLACE INTO imported_names VALUES (?, ?, ?, ?)",
-            [(jid, int(kind), self._number, name) for kind, name in told],
+            [(jid, int(kind), self._number, name) for kind, name in valid_names],
         )
         self._identities.refresh(contact)
         if self._db.execute(_SHOWN, (contact,)).fetchone() != before:
@@ -229,8 +229,10 @@ def _readable(
             unreadable[taken] = unreadable.get(taken, 0) + 1
 
 
-def _sum(one: dict[Unreadable, int], other: dict[Unreadable, int]) -> dict[Unreadable, int]:
-    return {why: one.get(why, 0) + other.get(why, 0) for why in Unreadable if why in one or why in other}
+def _sum(counts: dict[Unreadable, int], other: dict[Unreadable, int]) -> dict[Unreadable, int]:
+    return {
+        why: counts.get(why, 0) + other.get(why, 0) for why in Unreadable if why in counts or why in other
+    }
 
 
 def _time(seconds: int | None) -> datetime | None:
@@ -269,11 +271,11 @@ def _write_addons(
         state.store_imported_marks(context.db, number, [(*key, *mark) for key, mark in marks.items()])
 
 
-def _receipts(identities: Identities, reader: ForeignReader, one: ImportedMessage, marks: _Marks) -> None:
-    chat = one.taken.chat
+def _receipts(identities: Identities, reader: ForeignReader, message: ImportedMessage, marks: _Marks) -> None:
+    chat = message.taken.chat
     is_direct = chat_kind(chat) is ChatKind.DIRECT
-    for jid, kind, at in reader.receipts(one.taken):
+    for jid, kind, at in reader.receipts(message.taken):
         address = identities.address(chat if is_direct else jid).id
-        key = (0 if is_direct else one.chat, address, int(kind))
-        if one.id > marks.get(key, (0, 0))[0]:
-            marks[key] = (one.id, at)
+        key = (0 if is_direct else message.chat, address, int(kind))
+        if message.id > marks.get(key, (0, 0))[0]:
+            marks[key] = (message.id, at)

@@ -183,8 +183,8 @@ class ForeignReader:
     def _person(self, text: str | None) -> str | None:
         if text is None:
             return None
-        found = self.address(text)
-        return found if found is not None and chat_kind(found) is ChatKind.DIRECT else _NOBODY
+        jid = self.address(text)
+        return jid if jid is not None and chat_kind(jid) is ChatKind.DIRECT else _NOBODY
 
 
 _NOBODY: Final = ""
@@ -298,13 +298,13 @@ def _is_number(said: object) -> bool:
 
 def _table(key: str, said: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     table: dict[Any, Any] = said if isinstance(said, dict) else {}  # pyright: ignore[reportUnknownVariableType]
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, kind in _TABLES[key].items():
-        one = table.get(name)
-        if type(one) is kind and (kind is not int or _is_number(one)):
-            found[name] = clean_text(one) if isinstance(one, str) else one
-    if found:
-        yield key, found
+        field_value = table.get(name)
+        if type(field_value) is kind and (kind is not int or _is_number(field_value)):
+            fields[name] = clean_text(field_value) if isinstance(field_value, str) else field_value
+    if fields:
+        yield key, fields
 
 
 def _cards(said: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -315,8 +315,8 @@ def _cards(said: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             of_card: dict[Any, Any] = card  # pyright: ignore[reportUnknownVariableType]
             texts = {name: of_card.get(name) for name in ("name", "vcard")}
             numbers = [clean_text(one) for one in _list(of_card.get("numbers")) if isinstance(one, str)]
-            found = {name: clean_text(one) for name, one in texts.items() if isinstance(one, str)}
-            cards.append({"name": "", **found, "numbers": numbers})
+            fields = {name: clean_text(one) for name, one in texts.items() if isinstance(one, str)}
+            cards.append({"name": "", **fields, "numbers": numbers})
     if cards:
         yield "contacts", cards
 

@@ -121,10 +121,10 @@ def import_record(db: sqlite3.Connection, number: int) -> ImportRecord:
     Raises:
         InvalidArgument: There is none with this number.
     """
-    found = _records(db, "WHERE id = ?", number)
-    if not found:
+    records = _records(db, "WHERE id = ?", number)
+    if not records:
         raise InvalidArgument(f"There is no import {number}.", "List the imports to see their numbers.")
-    return found[0]
+    return records[0]
 
 
 def position_of(db: sqlite3.Connection, number: int) -> int | None:
@@ -197,19 +197,21 @@ class ImportSlice:
 
     def place(self, taken: AcceptedMessage) -> ImportedMessage:
         """A message with the numbers of its chat and sender."""
-        at, identities = taken.foreign.at, self.identities
-        return ImportedMessage(taken, identities.chat(taken.chat, at), identities.sender(taken.sender, at))
+        sent_at, identities = taken.foreign.at, self.identities
+        return ImportedMessage(
+            taken, identities.chat(taken.chat, sent_at), identities.sender(taken.sender, sent_at)
+        )
 
     def write(self, messages: Sequence[ImportedMessage]) -> None:
         """Write messages, and what is derived of their chats."""
         self.messages.write(sorted(messages, key=_sent_at))
         spans: dict[int, _Span] = {}
         for one in messages:
-            at = one.taken.foreign.at
+            sent_at = one.taken.foreign.at
             span = spans.get(one.chat)
             if span is None:
-                span = spans[one.chat] = _Span(self.identities.address(one.taken.chat).id, at, at)
-            span.first, span.last = min(span.first, at), max(span.last, at)
+                span = spans[one.chat] = _Span(self.identities.address(one.taken.chat).id, sent_at, sent_at)
+            span.first, span.last = min(span.first, sent_at), max(span.last, sent_at)
             if one.imported:
                 span.messages += not one.again
                 span.newest = max(span.newest, one.id)
@@ -247,5 +249,5 @@ class ImportSlice:
         self._context.keeps_lookups = True
 
 
-def _sent_at(one: ImportedMessage) -> int:
-    return one.taken.foreign.at
+def _sent_at(message: ImportedMessage) -> int:
+    return message.taken.foreign.at

@@ -123,8 +123,8 @@ class ImportedMessages:
         waiting = self._waiting([wa_id for _, wa_id, _ in messages])
         new: list[ImportedMessage] = []
         for key, one in messages.items():
-            if (found := here.get(key)) is not None:
-                self._again(one, found, is_revoked=one.taken.foreign.id in waiting["revokes"])
+            if (existing := here.get(key)) is not None:
+                self._again(one, existing, is_revoked=one.taken.foreign.id in waiting["revokes"])
             elif (exported := self._exported(one)) is not None:
                 self._over_export(one, exported)
             else:
@@ -148,16 +148,16 @@ class ImportedMessages:
             for table in ("revokes", "edits", "early_receipts")
         }
 
-    def _follow(self, one: ImportedMessage, waiting: dict[str, set[str]]) -> None:
+    def _follow(self, message: ImportedMessage, waiting: dict[str, set[str]]) -> None:
         """Apply to a message what came about it over the connection, before or after the message."""
-        if not one.imported:
+        if not message.imported:
             return
-        wa_id = one.taken.foreign.id
+        wa_id = message.taken.foreign.id
         if wa_id in waiting["revokes"] or wa_id in waiting["edits"]:
-            state.apply_versions(self._db, one.id)
-        if wa_id in waiting["early_receipts"] and one.sender == OWNER:
-            state.take_early_imported(self._db, one.chat, wa_id)
-        chat, sender = one.taken.chat, one.taken.sender
+            state.apply_versions(self._db, message.id)
+        if wa_id in waiting["early_receipts"] and message.sender == OWNER:
+            state.take_early_imported(self._db, message.chat, wa_id)
+        chat, sender = message.taken.chat, message.taken.sender
         if self._identities.is_reassigned(chat, sender):
             for jid in dict.fromkeys((chat, sender)):
                 if jid is not None:
@@ -189,54 +189,58 @@ class ImportedMessages:
         )
         ids: list[int] = []
         for one in new:
-            at = one.taken.foreign.at
-            last = newest[at]
-            newest[at] = at << ID_BITS if last is None else last + 1
-            ids.append(newest[at] or 0)
+            sent_at = one.taken.foreign.at
+            last = newest[sent_at]
+            newest[sent_at] = sent_at << ID_BITS if last is None else last + 1
+            ids.append(newest[sent_at] or 0)
         return ids
 
-    def _row(self, one: ImportedMessage) -> tuple[Any, ...]:
-        taken = one.taken
+    def _row(self, message: ImportedMessage) -> tuple[Any, ...]:
+        taken = message.taken
         content, foreign = taken.content, taken.foreign
         return (
-            one.id, one.ref, one.chat, one.sender, foreign.id, KIND_NUMBER[content.kind], content.flags,
-            content.text, content.reply_to, taken.edited_at, foreign.revoked_at, dumped(content.details),
-            self._identities.via(taken.chat, taken.sender),
+            message.id, message.ref, message.chat, message.sender, foreign.id, KIND_NUMBER[content.kind],
+            content.flags, content.text, content.reply_to, taken.edited_at, foreign.revoked_at,
+            dumped(content.details), self._identities.via(taken.chat, taken.sender),
         )  # fmt: skip
 
     # What is.
 
-    def _again(self, one: ImportedMessage, here: _Here, *, is_revoked: bool) -> None:
+    def _again(self, message: ImportedMessage, here: _Here, *, is_revoked: bool) -> None:
         """A message that is here already: what says more is shown."""
-        one.id, one.ref, one.imported = here.id, here.ref, bool(here.flags & Flag.IMPORTED)
-        if not one.imported:
-            self._fill(one, here)
+        message.id, message.ref, message.imported = here.id, here.ref, bool(here.flags & Flag.IMPORTED)
+        if not message.imported:
+            self._fill(message, here)
             return
         if state.has_ref(self._db, self._number, here.ref):  # it was counted already
-            one.again, one.filled = True, state.has_received_copy(self._db, here.ref)
+            message.again, message.filled = True, state.has_received_copy(self._db, here.ref)
         else:
             self.written.known += 1
         if is_revoked:
             return
-        if one.worth < here.worth:
-            if not one.again:
-                state.store_copy(self._db, self._copy(one))
+        if message.worth < here.worth:
+            if not message.again:
+                state.store_copy(self._db, self._copy(message))
             return
-        if one.again:  # a file may hold a message twice: what says more counts
+        if message.again:  # a file may hold a message twice: what says more counts
             own = "DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)"
             self._db.execute(own, (here.ref, self._number))
-        if one.worth > here.worth:
+        if message.worth > here.worth:
             self._keep_shown(here)
-            self._show(one)
+            self._show(message)
 
-    def _fill(self, one: ImportedMessage, here: _Here) -> None:
+    def _fill(self, message: ImportedMessage, here: _Here) -> None:
         """Fill in a message that could not be read; any other that came over the connection stays."""
-        if here.kind not in PLACEHOLDERS or here.revoked_at is not None or one.worth[0] < len(PLACEHOLDERS):
+        if (
+            here.kind not in PLACEHOLDERS
+            or here.revoked_at is not None
+            or message.worth[0] < len(PLACEHOLDERS)
+        ):
             self.written.known += 1
             return
         state.store_copy(self._db, state.shown_copy(self._db, here.id, state.CAME))
-        self._show(one)
-        one.imported = one.filled = True
+        self._show(message)
+        message.imported = message.filled = True
         self.written.filled += 1
 
     def _keep_shown(self, here: _Here) -> None:
@@ -246,33 +250,33 @@ class ImportedMessages:
             if number != self._number and number not in lesser:
                 state.store_copy(self._db, state.shown_copy(self._db, here.id, number))
 
-    def _copy(self, one: ImportedMessage) -> state.Copy:
-        taken = one.taken
+    def _copy(self, message: ImportedMessage) -> state.Copy:
+        taken = message.taken
         content, foreign = taken.content, taken.foreign
         return state.Copy(
-            one.ref, self._number, foreign.at, one.sender, foreign.id, KIND_NUMBER[content.kind],
+            message.ref, self._number, foreign.at, message.sender, foreign.id, KIND_NUMBER[content.kind],
             content.flags, content.text, content.reply_to, taken.edited_at, foreign.revoked_at,
             dumped(content.details), state.media_text(content.media),
         )  # fmt: skip
 
-    def _show(self, one: ImportedMessage) -> None:
-        taken, db = one.taken, self._db
+    def _show(self, message: ImportedMessage) -> None:
+        taken, db = message.taken, self._db
         content, foreign = taken.content, taken.foreign
         db.execute(
             _SHOW,
             (
-                one.sender, foreign.id, KIND_NUMBER[content.kind], content.flags, int(Flag.TWICE),
+                message.sender, foreign.id, KIND_NUMBER[content.kind], content.flags, int(Flag.TWICE),
                 content.text, content.reply_to, taken.edited_at, foreign.revoked_at,
-                dumped(content.details), one.id,
+                dumped(content.details), message.id,
             ),
         )  # fmt: skip
         media = content.media
-        gone = state.show_media(db, one.id, None if media is None else (*media.columns(), None))
-        if gone is not None and not self._is_kept(one.ref, gone):
+        gone = state.show_media(db, message.id, None if media is None else (*media.columns(), None))
+        if gone is not None and not self._is_kept(message.ref, gone):
             self._context.files.append(gone)
-        database.reindex_message(db, one.id)
-        state.apply_versions(db, one.id)
-        self.written.touched.add(one.chat)
+        database.reindex_message(db, message.id)
+        state.apply_versions(db, message.id)
+        self.written.touched.add(message.chat)
 
     def _is_kept(self, ref: int, path: str) -> bool:
         """Check whether a copy that is not shown has this file."""
@@ -280,22 +284,24 @@ class ImportedMessages:
 
     # What an exported chat said without an id.
 
-    def _exported(self, one: ImportedMessage) -> _Here | None:
-        if one.chat not in self._with_exports:
+    def _exported(self, message: ImportedMessage) -> _Here | None:
+        if message.chat not in self._with_exports:
             return None
-        row = chat_exports.find_exported(self._db, one.chat, one.taken, is_own=one.sender == OWNER)
+        row = chat_exports.find_exported(
+            self._db, message.chat, message.taken, is_own=message.sender == OWNER
+        )
         return None if row is None else _Here(*row)
 
-    def _over_export(self, one: ImportedMessage, here: _Here) -> None:
+    def _over_export(self, message: ImportedMessage, here: _Here) -> None:
         """The message with WhatsApp's id takes the place of one that was made of an exported chat."""
-        one.id, one.ref = here.id, here.ref
+        message.id, message.ref = here.id, here.ref
         self._keep_shown(here)
-        at = one.taken.foreign.at
-        if here.id >> ID_BITS != at:
-            one.id = identity.retime_message(self._db, here.id, at)
-        via = self._identities.via(one.taken.chat, one.taken.sender)
-        self._db.execute("UPDATE messages SET via = ? WHERE id = ?", (via, one.id))
-        self._show(one)
+        sent_at = message.taken.foreign.at
+        if here.id >> ID_BITS != sent_at:
+            message.id = identity.retime_message(self._db, here.id, sent_at)
+        via = self._identities.via(message.taken.chat, message.taken.sender)
+        self._db.execute("UPDATE messages SET via = ? WHERE id = ?", (via, message.id))
+        self._show(message)
         self.written.known += 1
 
 

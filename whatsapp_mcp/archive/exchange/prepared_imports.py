@@ -43,15 +43,17 @@ class DatedMessage:
 def dated(chat: str, messages: Iterable[ExportedMessage], zone: tzinfo) -> tuple[DatedMessage, ...]:
     """The messages of an exported chat (its jid), whose times are of this zone."""
     seen: dict[str, int] = {}
-    found: list[DatedMessage] = []
+    dated_messages: list[DatedMessage] = []
     for each in messages:
-        at = _seconds(each.at, zone)
-        found.append(DatedMessage(each, at, _made_id(chat, each, at, seen), _mime_type(each.file)))
-    return tuple(found)
+        sent_at = _seconds(each.at, zone)
+        dated_messages.append(
+            DatedMessage(each, sent_at, _made_id(chat, each, sent_at, seen), _mime_type(each.file))
+        )
+    return tuple(dated_messages)
 
 
-def _made_id(chat: str, message: ExportedMessage, at: int | None, seen: dict[str, int]) -> str:
-    text = f"{chat}\0{at}\0{message.name}\0{message.text}\0{message.file}"
+def _made_id(chat: str, message: ExportedMessage, sent_at: int | None, seen: dict[str, int]) -> str:
+    text = f"{chat}\0{sent_at}\0{message.name}\0{message.text}\0{message.file}"
     turn = seen[text] = seen.get(text, -1) + 1
     return MADE + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
 
@@ -60,10 +62,10 @@ def _mime_type(file: str | None) -> str | None:
     return None if file is None else mimetypes.guess_type(file)[0] or "application/octet-stream"
 
 
-def _seconds(at: datetime, zone: tzinfo) -> int | None:
+def _seconds(moment: datetime, zone: tzinfo) -> int | None:
     """Seconds since 1970; None for what no clock shows."""
     try:
-        return int((at if at.tzinfo is not None else at.replace(tzinfo=zone)).timestamp())
+        return int((moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).timestamp())
     except (OverflowError, ValueError):
         return None
 

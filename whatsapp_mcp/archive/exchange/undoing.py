@@ -142,22 +142,22 @@ class _Undoing:
             refresh_chat(self._db, chat)
         self._batch.finish()
 
-    def _message(self, one: _Here) -> None:
+    def _message(self, row: _Here) -> None:
         db = self._db
-        copies = state.copies_of(db, one.ref)
+        copies = state.copies_of(db, row.ref)
         own = next((copy for copy in copies if copy.import_id == self._number), None)
         if own is not None:  # something else is shown
-            db.execute("DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)", (one.ref, self._number))
-            self._drop(own.file, one.id, copies)
-        elif one.flags & Flag.IMPORTED:
-            others = state.imports_with(db, one.id, one.ref, one.flags) - {copy.import_id for copy in copies}
+            db.execute("DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)", (row.ref, self._number))
+            self._drop(own.file, row.id, copies)
+        elif row.flags & Flag.IMPORTED:
+            others = state.imports_with(db, row.id, row.ref, row.flags) - {copy.import_id for copy in copies}
             if others - {self._number}:
                 return
             if copies:
-                self._show(one, max(copies, key=lambda copy: copy.worth))
+                self._show(row, max(copies, key=lambda copy: copy.worth))
             else:
-                self._gone.append(one)
-            self._touched.add(one.chat)
+                self._gone.append(row)
+            self._touched.add(row.chat)
 
     def _drop(self, path: str | None, message: int, copies: Sequence[state.Copy]) -> None:
         """Delete a file, unless something else that is said of the message has it."""
@@ -166,10 +166,10 @@ class _Undoing:
         if path is not None and path not in kept:
             self._context.files.append(path)
 
-    def _show(self, one: _Here, copy: state.Copy) -> None:
+    def _show(self, row: _Here, copy: state.Copy) -> None:
         """Show again what says less than what goes."""
-        db, message = self._db, one.id
-        db.execute("DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)", (one.ref, copy.import_id))
+        db, message = self._db, row.id
+        db.execute("DELETE FROM imported_copies WHERE (ref, import_id) = (?, ?)", (row.ref, copy.import_id))
         sender = value(db, "SELECT contact_id FROM contact_aliases WHERE old_id = ?", (copy.sender_id,))
         db.execute(
             _SHOW,
@@ -182,7 +182,7 @@ class _Undoing:
         if message >> database.ID_BITS != copy.at:
             message = identity.retime_message(db, message, copy.at)
         path = state.show_media(db, message, state.media_row(copy))
-        self._drop(path, message, state.copies_of(db, one.ref))
+        self._drop(path, message, state.copies_of(db, row.ref))
         database.reindex_message(db, message)
         state.apply_versions(db, message)
         if copy.import_id == state.CAME:

@@ -136,7 +136,7 @@ def _attribute_number(
 
 def _chat_seen(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int | None:
     """Among direct chats, the one where a message, or something about it, was seen under a LID."""
-    found: list[tuple[int, int]] = db.execute(
+    rows: list[tuple[int, int]] = db.execute(
         f"""SELECT id >> {ID_BITS}, chat_id FROM messages
         WHERE wa_id = ? AND chat_id IN ({placeholders(chats)}) AND via IS NULL
         AND NOT flags & {int(Flag.IMPORTED)}"""  # noqa: S608
@@ -149,13 +149,13 @@ def _chat_seen(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int 
         ),
         [wa_id, *chats] * (1 + len(state.ADDONS)),
     ).fetchall()
-    ranked = [(at, chats.index(chat)) for at, chat in found]
+    ranked = [(at, chats.index(chat)) for at, chat in rows]
     return chats[min(ranked)[1]] if ranked else None
 
 
 def _author_seen(db: sqlite3.Connection, group: int, wa_id: str, people: Sequence[int]) -> int | None:
     """Return which person was seen under a LID as author of a group's message, or of a change of it."""
-    found: list[tuple[int, int]] = db.execute(
+    rows: list[tuple[int, int]] = db.execute(
         f"""SELECT id >> {ID_BITS}, sender_id FROM messages
         WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL AND NOT flags & {int(Flag.IMPORTED)}"""  # noqa: S608
         + "".join(
@@ -168,7 +168,7 @@ def _author_seen(db: sqlite3.Connection, group: int, wa_id: str, people: Sequenc
         ),
         (group, wa_id),
     ).fetchall()
-    ranked = [(at, people.index(one)) for at, one in found if one in people]
+    ranked = [(at, people.index(one)) for at, one in rows if one in people]
     return people[min(ranked)[1]] if ranked else None
 
 

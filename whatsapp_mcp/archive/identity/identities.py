@@ -84,75 +84,75 @@ class Identities:
 
     def known(self, jid: str) -> Address | None:
         """The address, if it was ever seen."""
-        found = self._addresses.get(jid)
-        if found is None:
+        address = self._addresses.get(jid)
+        if address is None:
             row = self._db.execute(
                 "SELECT id, contact_id, reassigned FROM addresses WHERE jid = ?", (jid,)
             ).fetchone()
             if row is None:
                 return None
-            found = self._addresses[jid] = Address(row[0], jid, row[1], bool(row[2]))
-        return found
+            address = self._addresses[jid] = Address(row[0], jid, row[1], bool(row[2]))
+        return address
 
     def known_contact(self, jid: str) -> int | None:
         """The contact who has this address now, if there is one."""
-        found = self.known(jid)
-        return found.contact if found else None
+        address = self.known(jid)
+        return address.contact if address else None
 
     def address(self, jid: str | None) -> Address:
         """The address, made at first sight; None is the owner's."""
         if jid is None:
             return OWNER_ADDRESS
-        found = self._addresses.get(jid) or self.known(jid)
-        if found is None:
+        address = self._addresses.get(jid) or self.known(jid)
+        if address is None:
             if chat_kind(jid) is ChatKind.DIRECT:
                 contact = attribution.free_number(self._db, "contacts", "contact_aliases")
                 self._db.execute("INSERT INTO contacts (id) VALUES (?)", (contact,))
                 self._attach(contact, jid)
             else:
                 self._db.execute("INSERT INTO addresses (jid, contact_id) VALUES (?, ?)", (jid, CHAT_ITSELF))
-            found = self.known(jid)
-            assert found is not None
-        return found
+            address = self.known(jid)
+            assert address is not None
+        return address
 
-    def contact(self, jid: str, at: int | None = None) -> int:
+    def contact(self, jid: str, moment: int | None = None) -> int:
         """The contact with this address: now, or the one who held the number at a time."""
-        found = self.address(jid)
-        if found.reassigned and at is not None and found.is_number:
-            return NumberHistory(self._db, jid).at(at)
-        return found.contact
+        address = self.address(jid)
+        if address.reassigned and moment is not None and address.is_number:
+            return NumberHistory(self._db, jid).at(moment)
+        return address.contact
 
-    def sender(self, jid: str | None, at: int | None = None) -> int:
+    def sender(self, jid: str | None, moment: int | None = None) -> int:
         """The number that stands for a sender: None is the owner, a group or channel speaks for itself."""
         if jid is None:
             return OWNER
-        return self.contact(jid, at) if chat_kind(jid) is ChatKind.DIRECT else CHAT_ITSELF
+        return self.contact(jid, moment) if chat_kind(jid) is ChatKind.DIRECT else CHAT_ITSELF
 
-    def chat(self, jid: str, at: int | None = None) -> int:
-        """The chat with this jid, in either form; `at` is for a number that was two people's."""
-        found = self._chats.get(jid)
-        if found is not None:
-            return found
+    def chat(self, jid: str, moment: int | None = None) -> int:
+        """The chat with this jid, in either form; `moment` is for a number that was two people's."""
+        chat = self._chats.get(jid)
+        if chat is not None:
+            return chat
         if chat_kind(jid) is not ChatKind.DIRECT:
-            found = self._chats[jid] = self._find_chat(jid)
-            return found
+            chat = self._chats[jid] = self._find_chat(jid)
+            return chat
         address = self.address(jid)
         if address.reassigned and address.is_number:
             # Each of them has a chat, whatever was learned first.
             history = NumberHistory(self._db, jid)
             attribution.chats_of(self._db, history)
-            return attribution.chat_of(self._db, address.contact if at is None else history.at(at))
-        found = attribution.chat_of(self._db, address.contact)
+            return attribution.chat_of(self._db, address.contact if moment is None else history.at(moment))
+        chat = attribution.chat_of(self._db, address.contact)
         if not address.reassigned:
-            self._chats[jid] = found
-        return found
+            self._chats[jid] = chat
+        return chat
 
     def via(self, chat: str, sender: str | None) -> int | None:
         """The id of the address under which a message came, when it is a phone number alone."""
-        found = self.address(
+        address = self.address(
             sender if sender is not None and chat_kind(chat) is not ChatKind.DIRECT else chat
         )
-        return found.id if found.is_number else None
+        return address.id if address.is_number else None
 
     def is_reassigned(self, chat: str, sender: str | None) -> bool:
         """Return whether content under these addresses may belong to one of several people."""
@@ -220,11 +220,11 @@ class Identities:
         A number of somebody who is known not to be the owner was theirs before. It becomes the owner's when
         it is seen with the owner's LID (`learn`), and what they said stays theirs.
         """
-        found = self.known_contact(jid)
-        if found is None:
+        contact = self.known_contact(jid)
+        if contact is None:
             self._attach(OWNER, jid)
-        elif found != OWNER and (jid.endswith("@lid") or not (self._lid(found) and self._lid(OWNER))):
-            self._merge(OWNER, found)
+        elif contact != OWNER and (jid.endswith("@lid") or not (self._lid(contact) and self._lid(OWNER))):
+            self._merge(OWNER, contact)
 
     def _lid(self, contact: int) -> str | None:
         return value(self._db, "SELECT lid FROM contacts WHERE id = ?", (contact,))
@@ -239,23 +239,23 @@ class Identities:
                 (int(Flag.MENTIONS_ME), f'%"{jid}"%', jid),
             )
 
-    def learn(self, pn: str, lid: str, at: int) -> None:
+    def learn(self, pn: str, lid: str, seen_at: int) -> None:
         """Learn that two addresses are one person.
 
         Args:
             pn: The number, which may have been somebody else's before or be later.
             lid: The LID, which belongs to one account for ever.
-            at: Seconds since 1970; when they were seen together.
+            seen_at: Seconds since 1970; when they were seen together.
         """
         known = self._since.get((pn, lid))
         if known is None:
             known = value(self._db, "SELECT since FROM number_history WHERE (pn, lid) = (?, ?)", (pn, lid))
-        self._since[pn, lid] = at if known is None else min(at, known)
-        if (known is not None and known <= at) or self._is_foreign(pn, lid):
+        self._since[pn, lid] = seen_at if known is None else min(seen_at, known)
+        if (known is not None and known <= seen_at) or self._is_foreign(pn, lid):
             return
         self._db.execute(
             "INSERT INTO number_history VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since",
-            (pn, lid, at),
+            (pn, lid, seen_at),
         )
         if self._is_contested(pn):
             self._reassign(pn)

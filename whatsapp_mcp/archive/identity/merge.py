@@ -87,24 +87,24 @@ def message_worth(kind: int, flags: int) -> int:
     return len(PLACEHOLDERS) + 2 * (not flags & Flag.IMPORTED) + (not flags & Flag.ONLY_EDITED)
 
 
-def merge_messages(db: sqlite3.Connection, one: int, other: int) -> int:
+def merge_messages(db: sqlite3.Connection, message_id: int, other: int) -> int:
     """Deduplicate two copies of a message: the better content at the earlier time; answers its id."""
     rows: list[tuple[int, int, int]] = db.execute(
-        "SELECT id, kind, flags FROM messages WHERE id IN (?, ?)", (one, other)
+        "SELECT id, kind, flags FROM messages WHERE id IN (?, ?)", (message_id, other)
     ).fetchall()
     worths = {
         message: (message_worth(kind, flags), not flags & Flag.IMPORTED) for message, kind, flags in rows
     }
     if all(flags & Flag.IMPORTED for _, _, flags in rows):  # as where one file says more than another
         more = {message: state.shown_copy(db, message, state.CAME).worth for message in worths}
-        stays, goes = (other, one) if more[other] > more[one] else (one, other)
+        stays, goes = (other, message_id) if more[other] > more[message_id] else (message_id, other)
     else:
-        stays, goes = (other, one) if worths[other] > worths[one] else (one, other)
+        stays, goes = (other, message_id) if worths[other] > worths[message_id] else (message_id, other)
     # A file does not say when something was that came over the connection.
     came = [message for message, _, flags in rows if not flags & Flag.IMPORTED or _came(db, message)]
-    at = min(came or (stays, goes)) >> ID_BITS
+    sent_at = min(came or (stays, goes)) >> ID_BITS
     _drop_twin(db, stays, goes)
-    return retime_message(db, stays, at) if at != stays >> ID_BITS else stays
+    return retime_message(db, stays, sent_at) if sent_at != stays >> ID_BITS else stays
 
 
 def _came(db: sqlite3.Connection, message: int) -> bool:
@@ -134,12 +134,12 @@ def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     recount_unread(db, chat)
 
 
-def retime_message(db: sqlite3.Connection, message: int, at: int) -> int:
+def retime_message(db: sqlite3.Connection, message: int, sent_at: int) -> int:
     """Move a message to the time that another copy of it had; answers its new id.
 
     That is one that no message had in this batch: what is noted of an id's raw form is of one message.
     """
-    first = at << ID_BITS
+    first = sent_at << ID_BITS
     new: int = value(
         db,
         """SELECT coalesce(max(id) + 1, ?1) FROM (SELECT id FROM messages WHERE id BETWEEN ?1 AND ?2

@@ -121,14 +121,14 @@ def operation_of(body: bytes, journal: JournalReader) -> WriteOperation:
         text = body[_HASH_BYTES:]
         if not text.startswith(b'[%d,"%s",' % (VERSION, _NAMED.encode())):
             return WriteOperation.from_json(text)
-        _, _, at, rows = _ENVELOPE.validate_json(text)
+        _, _, created_at, rows = _ENVELOPE.validate_json(text)
         named = _ROWS.validate_json(rows)
     except ValueError as error:
         raise Unsupported(
             "An operation in the account's log is of a version that this one does not know.",
             "Upgrade this installation.",
         ) from error
-    return WriteOperation("ingest", at, {"events": _events(named, journal)})
+    return WriteOperation("ingest", created_at, {"events": _events(named, journal)})
 
 
 def _naming_rows(operation: WriteOperation) -> bytes:
@@ -225,9 +225,9 @@ def _meta(db: sqlite3.Connection, key: str, default: str) -> str:
 
 async def agreement(places: Places, storage: LogStorage) -> Agreement:
     """Compare both files with the log."""
-    found = await _agreement_of(places.archive, storage)
-    if found is not Agreement.WHOLE or places.raw == places.least:
-        return found
+    comparison = await _agreement_of(places.archive, storage)
+    if comparison is not Agreement.WHOLE or places.raw == places.least:
+        return comparison
     # `raw.db` commits first: it may be ahead, by operations that are applied once more.
     if places.raw.seq <= places.archive.seq:
         return Agreement.DIFFERENT
@@ -260,5 +260,5 @@ async def _agreement_at_the_beginning(place: LogPosition, storage: LogStorage) -
     return _equal(newest.hash if newest is not None and newest.seq == place.seq else "", place)
 
 
-def _equal(found: str, place: LogPosition) -> Agreement:
-    return Agreement.WHOLE if found == place.hash else Agreement.DIFFERENT
+def _equal(log_hash: str, place: LogPosition) -> Agreement:
+    return Agreement.WHOLE if log_hash == place.hash else Agreement.DIFFERENT

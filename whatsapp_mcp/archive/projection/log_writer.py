@@ -233,12 +233,12 @@ class LogWriter:
     def _prepare(self, db: sqlite3.Connection, group: Sequence[_Caller]) -> list[bytes]:
         """The operations as they will be in the log; a caller whose values cannot be had gets the error."""
         bodies: list[bytes] = []
-        former, at = self._place.hash, int(self._now().timestamp() * 1000)
+        former, created_at = self._place.hash, int(self._now().timestamp() * 1000)
         for caller in group:
             try:
                 mine, before = list[tuple[bytes, WriteOperation]](), former
                 for name, values in caller.operations:
-                    mine.append(body_of(before, WriteOperation(name, at, values(db))))
+                    mine.append(body_of(before, WriteOperation(name, created_at, values(db))))
                     before = hash_of(mine[-1][0])
             except (WhatsAppError, *write.POISON) as error:
                 caller.error = error

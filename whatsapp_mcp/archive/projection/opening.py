@@ -55,19 +55,19 @@ async def open_projection(folder: AccountFolder, storage: LogStorage, *, leads: 
     """
     try:
         files = await anyio.to_thread.run_sync(database.connect, folder)
-        found = await _checked(files, storage)
+        comparison = await _checked(files, storage)
     except sqlite3.DatabaseError as error:
         if not database.is_damage(error):
             raise
-        found, files = Agreement.DIFFERENT, None
-    if files is not None and found is Agreement.WHOLE:
+        comparison, files = Agreement.DIFFERENT, None
+    if files is not None and comparison is Agreement.WHOLE:
         return files
     if files is not None:
         await anyio.to_thread.run_sync(_close, files)
-        if leads and found is Agreement.DIFFERENT:
+        if leads and comparison is Agreement.DIFFERENT:
             raise Rewound("The log lacks operations that are in the archive.")
-    logger.warning("archive: the files are made again from a snapshot and the log (%s)", _WHY[found])
-    remove = _delete if found is Agreement.TOO_OLD else _quarantine
+    logger.warning("archive: the files are made again from a snapshot and the log (%s)", _WHY[comparison])
+    remove = _delete if comparison is Agreement.TOO_OLD else _quarantine
     await anyio.to_thread.run_sync(_each, folder, remove)
     await _restore(folder, storage)
     files = await anyio.to_thread.run_sync(database.connect, folder)

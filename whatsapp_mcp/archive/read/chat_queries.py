@@ -66,13 +66,13 @@ NO_COMMUNITY: Final = f"""(c.kind != {CHAT_KIND_NUMBER[ChatKind.GROUP]} OR NOT E
 
 def communities(db: sqlite3.Connection) -> dict[str, str | None]:
     """The communities by jid, each with the jid of its announcement group, as far as that is known."""
-    found = db.execute(
+    rows = db.execute(
         """SELECT s.value, a.jid FROM chat_settings AS s JOIN addresses AS a ON a.id = s.address_id
         WHERE s.field = ? ORDER BY a.jid""",
         (COMMUNITY,),
     ).fetchall()
-    return dict.fromkeys([community for community, _ in found]) | {
-        community: jid for community, jid in found if jid != community
+    return dict.fromkeys([community for community, _ in rows]) | {
+        community: jid for community, jid in rows if jid != community
     }
 
 
@@ -137,18 +137,18 @@ def chats(
     if cursor is None:
         where[0] = "1"
     rest = f"WHERE {' AND '.join(where)} ORDER BY c.last_id DESC, c.id DESC LIMIT ?"
-    found: list[ChatRow] = []
+    rows: list[ChatRow] = []
     for inside in ("% ", "%"):  # where a word begins with it; else anywhere
         names = [f"{inside}{word}%" for word in words for _ in range(2)]
-        found = chat_rows.chat_rows(db, rest, [*start, *names, *values, limit + 1])
-        if found or not words:
+        rows = chat_rows.chat_rows(db, rest, [*start, *names, *values, limit + 1])
+        if rows or not words:
             break
-    page = found[:limit]
+    page = rows[:limit]
 
     def after(index: int) -> str:
         return cursors.encode(mark, page[index].last_id, page[index].id)
 
-    following = after(-1) if len(found) > limit else None
+    following = after(-1) if len(rows) > limit else None
     return Page(chat_rows.chats(db, page), following, after=after)
 
 
@@ -159,14 +159,14 @@ def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
 
 def chat_names(db: sqlite3.Connection, jids: Collection[str]) -> dict[str, str]:
     """Return the names of chats in lists, by jid; unknown ones are left out."""
-    found = db.execute(_CALLED, (json.dumps([*jids]),))
-    return {jid: name for jid, name in found.fetchall() if name is not None}
+    rows = db.execute(_CALLED, (json.dumps([*jids]),))
+    return {jid: name for jid, name in rows.fetchall() if name is not None}
 
 
 def one_chat(db: sqlite3.Connection, where: str, value: int | None) -> Chat | None:
     """The only chat (`c`) that meets a condition."""
-    found = chat_rows.chats(db, chat_rows.chat_rows(db, where, (value,)))
-    return found[0] if found else None
+    matches = chat_rows.chats(db, chat_rows.chat_rows(db, where, (value,)))
+    return matches[0] if matches else None
 
 
 def digest(db: sqlite3.Connection, since: datetime, *, now: datetime, jid: str | None = None) -> Digest:
@@ -180,7 +180,7 @@ def digest(db: sqlite3.Connection, since: datetime, *, now: datetime, jid: str |
     """
     first = first_id(since)
     newest = f"SELECT m.id FROM messages AS m WHERE m.chat_id = c.id AND m.id >= ? AND {_SAID}"  # noqa: S608
-    found = db.execute(
+    active_chats = db.execute(
         f"""SELECT c.id, c.jid FROM chats AS c WHERE c.last_id >= ? AND coalesce(c.jid = ?, 1)
         AND {_CONVERSATION} AND EXISTS (SELECT 1 FROM messages AS w WHERE w.id = (
         {newest} ORDER BY m.id DESC LIMIT 1) AND {_NOT_ASIDE}) ORDER BY c.last_id DESC""",  # noqa: S608
@@ -191,7 +191,7 @@ def digest(db: sqlite3.Connection, since: datetime, *, now: datetime, jid: str |
     rows, _ = message_rows.fitting(
         (
             row
-            for number, _ in found[:_DIGEST_CHATS]
+            for number, _ in active_chats[:_DIGEST_CHATS]
             for row in message_rows.message_rows(
                 db, f"WHERE {said} ORDER BY m.id DESC LIMIT {_DIGEST_LINES}", (number, first)
             )
@@ -204,8 +204,8 @@ def digest(db: sqlite3.Connection, since: datetime, *, now: datetime, jid: str |
     count = f"SELECT count(*) FROM (SELECT 1 FROM messages AS m WHERE {said} LIMIT {NEW_COUNTED})"  # noqa: S608
     return Digest(
         message_rows.messages(db, [row for each in by_chat.values() for row in each]),
-        {each: value(db, count, (number, first)) for number, each in found if number in by_chat},
-        tuple(each for number, each in found if number not in by_chat),
+        {each: value(db, count, (number, first)) for number, each in active_chats if number in by_chat},
+        tuple(each for number, each in active_chats if number not in by_chat),
     )
 
 
@@ -224,8 +224,8 @@ def members(db: sqlite3.Connection, group: str, *, imported: bool = True) -> tup
     """
     number = chat_id(db, group)
     roles = {} if number is None else current_members(db, [number], imported=imported)[number]
-    found = sorted(_contacts(db, roles), key=lambda row: (-roles[row.id], row.name))
-    return tuple(GroupMember(row.contact, roles[row.id] > 0, roles[row.id] == 2) for row in found)
+    rows = sorted(_contacts(db, roles), key=lambda row: (-roles[row.id], row.name))
+    return tuple(GroupMember(row.contact, roles[row.id] > 0, roles[row.id] == 2) for row in rows)
 
 
 def _contacts(db: sqlite3.Connection, contacts: Collection[int]) -> list[ContactRow]:
@@ -281,5 +281,5 @@ def closest_contacts(db: sqlite3.Connection, name: str) -> tuple[Contact, ...]:
 
 def contact(db: sqlite3.Connection, jid: str) -> Contact | None:
     """One person by either form of their jid."""
-    found = chat_rows.contact_rows(db, "WHERE s.id = ?", (contact_id(db, jid),))
-    return found[0].contact if found else None
+    rows = chat_rows.contact_rows(db, "WHERE s.id = ?", (contact_id(db, jid),))
+    return rows[0].contact if rows else None

@@ -147,11 +147,11 @@ def _last(
 
 
 def _chat(row: ChatRow, last: LastMessage | None) -> Chat:
-    at = message_rows.time_of(row.last_id) if row.last_id else None
+    last_message_at = message_rows.time_of(row.last_id) if row.last_id else None
     unread = row.unread or (1 if row.marked_unread else 0)
     return Chat(
-        row.jid, row.name, CHAT_KINDS[row.kind], unread, at, last, bool(row.archived), bool(row.pinned),
-        message_rows.moment(row.muted_until or None), bool(row.stranger),
+        row.jid, row.name, CHAT_KINDS[row.kind], unread, last_message_at, last, bool(row.archived),
+        bool(row.pinned), message_rows.moment(row.muted_until or None), bool(row.stranger),
     )  # fmt: skip
 
 

@@ -146,23 +146,21 @@ def _ends(spans: Sequence[ImportedSpan]) -> Iterator[tuple[ImportedSpan, Importe
 
 
 def _gaps(db: sqlite3.Connection, since: int, until: int) -> list[Gap]:
-    found = db.execute(
+    rows = db.execute(
         "SELECT since, until, reason FROM gaps WHERE since < ? AND ifnull(until, 1 << 40) > ? ORDER BY since",
         (until, since),
     ).fetchall()
     return [
-        Gap(start, moment(end), reason)
-        for begin, end, reason in found
-        if (start := moment(begin)) is not None
+        Gap(start, moment(end), reason) for begin, end, reason in rows if (start := moment(begin)) is not None
     ]
 
 
 def gaps(db: sqlite3.Connection, *, limit: int = 50) -> tuple[Gap, ...]:
     """The newest stretches of time in which messages may be missing from every chat, newest first."""
-    found = db.execute("SELECT since, until, reason FROM gaps ORDER BY since DESC, id DESC LIMIT ?", (limit,))
+    rows = db.execute("SELECT since, until, reason FROM gaps ORDER BY since DESC, id DESC LIMIT ?", (limit,))
     return tuple(
         Gap(start, moment(end), reason)
-        for begin, end, reason in found.fetchall()
+        for begin, end, reason in rows.fetchall()
         if (start := moment(begin)) is not None
     )
 
@@ -175,12 +173,12 @@ def notes(
     if page:
         ids = [row.id for row in page]
         oldest, newest = min(ids), max(ids)
-        found = _gaps(db, oldest >> ID_BITS, (newest >> ID_BITS) + 1)
+        page_gaps = _gaps(db, oldest >> ID_BITS, (newest >> ID_BITS) + 1)
         if len({row.chat for row in page}) == 1:
             begun, ended = time_of(oldest), time_of(newest)
             between = _between(db, page[0].chat, _spans(db, page[0].chat))
-            found += [gap for gap in between if gap.since < ended and gap.until and gap.until >= begun]
-        for gap in found:
+            page_gaps += [gap for gap in between if gap.since < ended and gap.until and gap.until >= begun]
+        for gap in page_gaps:
             end = f"{gap.until:%Y-%m-%d %H:%M}" if gap.until else "now"
             span = f"{gap.since:%Y-%m-%d %H:%M} to {end} UTC"
             notes.append(f"Messages may be missing from {span}: {gap.reason.rstrip('.')}.")
@@ -204,7 +202,7 @@ def _of_imports(db: sqlite3.Connection, page: Sequence[MessageRow]) -> list[str]
     if not imported:
         return []
     chats = {row.chat for row in imported}
-    found = db.execute(
+    imports = db.execute(
         f"""WITH page(ref) AS (VALUES {", ".join("(?)" for _ in imported)}),
         possible AS MATERIALIZED (SELECT DISTINCT i.id FROM imports AS i CROSS JOIN imported_chats AS c
             ON c.import_id = i.id AND c.address_id IN (
@@ -218,9 +216,9 @@ def _of_imports(db: sqlite3.Connection, page: Sequence[MessageRow]) -> list[str]
     ).fetchall()
     names = [
         f"{count} from import {number} ({ImportSource(source).label})"
-        for count, number, source in found[:_IMPORTS_NAMED]
+        for count, number, source in imports[:_IMPORTS_NAMED]
     ]
-    more = len(found) - _IMPORTS_NAMED
+    more = len(imports) - _IMPORTS_NAMED
     names += [f"others from {more} more import{'' if more == 1 else 's'}"] if more > 0 else []
     return [f"Imported messages here: {', '.join(names)}."] if names else []
 

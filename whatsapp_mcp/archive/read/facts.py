@@ -108,12 +108,12 @@ def distrust(
     return repeated_sources(db, wa_ids), familiar_groups(db, groups) if groups else frozenset()
 
 
-def reassigned_since(db: sqlite3.Connection, jid: str, at: datetime) -> bool:
+def reassigned_since(db: sqlite3.Connection, jid: str, since: datetime) -> bool:
     """Return whether a number was reassigned since a time: it is seen with another LID than before."""
     count, newest = db.execute(
         "SELECT count(*), max(since) FROM number_history WHERE pn = ?", (jid,)
     ).fetchone()
-    return count > 1 and newest >= int(at.timestamp())
+    return count > 1 and newest >= int(since.timestamp())
 
 
 def is_new_chat(db: sqlite3.Connection, jid: str) -> bool:
@@ -279,7 +279,7 @@ def _of_other_chats(db: sqlite3.Connection, files: Sequence[tuple[int, bytes]]) 
     if not files:
         return 0
     marks = {mark for _, mark in files}
-    found = {
+    occurrences = {
         (mark, chat)
         for mark, chat in db.execute(
             f"""SELECT DISTINCT substr(d.sha256, 1, {_MARK_BYTES}) AS mark, m.chat_id FROM media AS d
@@ -288,7 +288,7 @@ def _of_other_chats(db: sqlite3.Connection, files: Sequence[tuple[int, bytes]]) 
             (*marks,),
         )
     }
-    return sum(any(mark == of and chat != to for of, chat in found) for to, mark in files)
+    return sum(any(mark == of and chat != to for of, chat in occurrences) for to, mark in files)
 
 
 def _mark_of(path: str) -> bytes | None:
@@ -301,11 +301,11 @@ def _mark_of(path: str) -> bytes | None:
 
 def _requests(rows: Sequence[tuple[int, str]]) -> list[tuple[int, SendRequest]]:
     """The requests that can be read: a damaged one is reported where sends are listed."""
-    found: list[tuple[int, SendRequest]] = []
+    requests: list[tuple[int, SendRequest]] = []
     for chat, text in rows:
         with suppress(ValidationError):
-            found.append((chat, SEND_REQUEST.validate_json(text)))
-    return found
+            requests.append((chat, SEND_REQUEST.validate_json(text)))
+    return requests
 
 
 def _ms(moment: datetime) -> int:

@@ -84,9 +84,13 @@ def _excerpt(kind: int | None, language: str | None, cut: int, text: str) -> Rea
 
 
 def _problem(
-    step: int | None, code: str, sentence: str, attempts: int, at: int, final: int
+    step: int | None, code: str, sentence: str, attempts: int, tried_at: int, final: int
 ) -> FileProblem | None:
-    return None if step is None else FileProblem(FILE_STEPS[step], code, sentence, attempts, at, bool(final))
+    return (
+        None
+        if step is None
+        else FileProblem(FILE_STEPS[step], code, sentence, attempts, tried_at, bool(final))
+    )
 
 
 def reading_text(db: sqlite3.Connection, message: int) -> str | None:
@@ -184,7 +188,7 @@ def kept_bytes(db: sqlite3.Connection) -> int:
 
 def kept_to_drop(db: sqlite3.Connection, bytes_over: int) -> list[FileTask]:
     """Return automatically fetched files, those of the oldest messages first, that free these bytes."""
-    found: list[FileTask] = []
+    tasks: list[FileTask] = []
     rows = db.execute(
         f"""SELECT {_TASK}, k.size {_FROM} JOIN kept_files AS k ON k.message_id = d.message_id
         LEFT JOIN file_problems AS p ON p.message_id = d.message_id
@@ -194,9 +198,9 @@ def kept_to_drop(db: sqlite3.Connection, bytes_over: int) -> list[FileTask]:
         for *row, size in rows:
             if bytes_over <= 0:
                 break
-            found.append(_task(row))
+            tasks.append(_task(row))
             bytes_over -= size
-    return found
+    return tasks
 
 
 def _fetchable(
@@ -228,5 +232,7 @@ def _tasks(db: sqlite3.Connection, where: str, values: list[Any], now_ms: int, l
 
 def _task(row: Sequence[Any]) -> FileTask:
     ref, chat, kind, mime_type, file_name, size, path, message, *problem = row
-    at = message >> ID_BITS
-    return FileTask(ref, chat, MESSAGE_KINDS[kind], mime_type, file_name, size, path, at, _problem(*problem))
+    sent_at = message >> ID_BITS
+    return FileTask(
+        ref, chat, MESSAGE_KINDS[kind], mime_type, file_name, size, path, sent_at, _problem(*problem)
+    )

@@ -88,14 +88,14 @@ def search(
         if not (parsed.wanted and parsed.senders):
             return Page(())
         parsed.senders = []
-    found = _conditions(db, parsed, where, inside=mode == "substring")
-    if found is None:
+    clauses = _conditions(db, parsed, where, inside=mode == "substring")
+    if clauses is None:
         return Page(())
-    one = _Search(db, parsed, *found, limit, last, mark)
+    searcher = _Search(db, parsed, *clauses, limit, last, mark)
     if mode == "substring":
-        page = one.substring()
+        page = searcher.substring()
     else:
-        page = one.words(order) if parsed.wanted else one.without_words()
+        page = searcher.words(order) if parsed.wanted else searcher.without_words()
     if parsed.apart:
         note = f"OR joins words, has: and is:; {', '.join(parsed.apart)} narrows the whole search."
         return replace(page, notes=(*page.notes, note))
@@ -115,9 +115,9 @@ def search_hints(
     names = [name for name, excluded in parsed.senders if not excluded and not _senders(db, name)]
     nobody = tuple((name, chat_queries.closest_contacts(db, name)) for name in names)
     count, bare = None, parse(parsed.without_words, zone, now)
-    found = None if nobody or not (bare.has or bare.mixed or bare.senders) else _conditions(db, bare, where)
-    if found is not None and (parsed.wanted or parsed.unwanted):
-        conditions, values, _ = found
+    clauses = None if nobody or not (bare.has or bare.mixed or bare.senders) else _conditions(db, bare, where)
+    if clauses is not None and (parsed.wanted or parsed.unwanted):
+        conditions, values, _ = clauses
         counted = f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} LIMIT {COUNTED + 1}"
         count = int(value(db, f"SELECT count(*) FROM ({counted})", values) or 0)  # noqa: S608
     left = None if count is None else Left(min(count, COUNTED), count > COUNTED)
@@ -162,15 +162,17 @@ def _conditions(
     return conditions, values, scopes
 
 
-def _any_holds(one: Alternatives, texts: int) -> str:
+def _any_holds(alternatives: Alternatives, texts: int) -> str:
     """Words and operators that an OR joins.
 
     Its values are the words for the index, if there are any, and patterns of as many texts.
     """
-    parts = ["m.id IN (SELECT rowid FROM fts WHERE fts MATCH ?)"] if one.terms else []
+    parts = ["m.id IN (SELECT rowid FROM fts WHERE fts MATCH ?)"] if alternatives.terms else []
     parts += ["m.text LIKE ? ESCAPE '\\'"] * texts
-    parts += [("NOT " if excluded else "") + f"({_has(what, alone=False)})" for what, excluded in one.has]
-    parts += [_state(state, excluded) for state, excluded in one.states]
+    parts += [
+        ("NOT " if excluded else "") + f"({_has(what, alone=False)})" for what, excluded in alternatives.has
+    ]
+    parts += [_state(state, excluded) for state, excluded in alternatives.states]
     return f"({' OR '.join(parts)})"
 
 
@@ -200,12 +202,12 @@ def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:
 def _senders(db: sqlite3.Connection, name: str) -> list[int]:
     if fold(name) in ("me", "myself"):
         return [0]
-    found = people.contacts(db, name).items
-    if not found and "@" in name:
+    contacts = people.contacts(db, name).items
+    if not contacts and "@" in name:
         number = contact_id(db, name)
         return [] if number is None else [number]
-    best = [one for one in found if one.name and fold(name) in fold(one.name).split("\n")]
-    return [number for one in best or found if (number := contact_id(db, one.jid)) is not None]
+    best = [one for one in contacts if one.name and fold(name) in fold(one.name).split("\n")]
+    return [number for one in best or contacts if (number := contact_id(db, one.jid)) is not None]
 
 
 def _chats(db: sqlite3.Connection, name: str) -> list[int]:
@@ -333,8 +335,8 @@ class _Search:
         if not ids:
             return ()
         rows = message_rows.message_rows(self.db, f"WHERE m.id IN ({placeholders(ids)})", ids)
-        found = {row.id: row for row in rows}
-        ordered, _ = message_rows.fitting((found[message] for message in ids), len(ids))
+        rows_by_id = {row.id: row for row in rows}
+        ordered, _ = message_rows.fitting((rows_by_id[message] for message in ids), len(ids))
         around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND
         marker = snippets.Marker(self.query.terms, around)
         cut = ((row.id, _snippet(self.db, row, marker, substrings, around)) for row in ordered)
@@ -359,11 +361,11 @@ def _read(
     while batch := reading.fetchmany(_SCAN_ROWS):
         for message, text, file_name, was_read in batch:
             plain = fold(f"{text}\n{file_name}" if file_name else text)
-            found = _has_all(plain, wanted)
-            if not found and was_read:
+            is_hit = _has_all(plain, wanted)
+            if not is_hit and was_read:
                 # One by one: what was read in a file may be long.
-                found = _has_all(f"{plain}\n{fold(files.reading_text(db, message) or '')}", wanted)
-            if found:
+                is_hit = _has_all(f"{plain}\n{fold(files.reading_text(db, message) or '')}", wanted)
+            if is_hit:
                 hits.append(message)
                 if len(hits) > limit:
                     return hits, None
@@ -384,17 +386,17 @@ def _snippet(
         options = json.loads(row.details).get("options", [])
     places = Snippet(row.text, "text"), Snippet(row.file_name or "", "file_name")
     for text, of, _ in (*places, Snippet(", ".join(options), "options")):
-        if (found := _cut(text, marker, substrings, around)) is not None:
-            return Snippet(found.text, of)
+        if (cut := _cut(text, marker, substrings, around)) is not None:
+            return Snippet(cut.text, of)
     reading = files.reading_text(db, row.id) if row.media_type else None
     if not reading:
         return None
     # A hit further on is shown without the words around it.
     looked_at = reading[:_LOOKED_AT] if substrings else reading
-    found = _cut(looked_at.replace(BETWEEN, " "), marker, substrings, around)
-    if found is None:
+    cut = _cut(looked_at.replace(BETWEEN, " "), marker, substrings, around)
+    if cut is None:
         return Snippet("", "reading")
-    return Snippet(found.text, "reading", reading.count(BETWEEN, 0, found.at) + 1)
+    return Snippet(cut.text, "reading", reading.count(BETWEEN, 0, cut.at) + 1)
 
 
 def _cut(text: str, marker: snippets.Marker, substrings: Sequence[str], around: int) -> snippets.Cut | None:

@@ -33,23 +33,23 @@ def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> in
     """
     text = str(key).strip()
     digits = text.removeprefix("#")
-    found: int | None = None
+    message_id: int | None = None
     if digits.isascii() and digits.isdecimal() and len(digits) < 16:
-        found = value(db, "SELECT message_id FROM refs WHERE ref = ?", (int(digits),))
-    if found is None and chat is None:
+        message_id = value(db, "SELECT message_id FROM refs WHERE ref = ?", (int(digits),))
+    if message_id is None and chat is None:
         # Chat by chat, as the index of WhatsApp's ids begins with the chat.
-        found = value(
+        message_id = value(
             db,
             """SELECT m.id FROM chats AS c JOIN messages AS m ON m.chat_id = c.id AND m.wa_id = ?
             ORDER BY m.id DESC""",
             (text,),
         )
-    elif found is None:
+    elif message_id is None:
         newest = "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? ORDER BY id DESC"
-        found = value(db, newest, (chat_id(db, chat or ""), text))
-    if found is None:
+        message_id = value(db, newest, (chat_id(db, chat or ""), text))
+    if message_id is None:
         raise MessageNotFound(f"There is no message {text!r}" + (" in this chat." if chat else "."))
-    return found
+    return message_id
 
 
 def first_id(when: datetime) -> int:

@@ -35,44 +35,44 @@ _SCANNED: Final = 400
 
 def filter_conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str], list[Any]] | None:
     """The filter as SQL; None when nothing can match (an unknown chat or sender)."""
-    found: list[str] = []
+    conditions: list[str] = []
     values: list[Any] = []
     if where.chat is not None:
         number = chat_id(db, where.chat)
         if number is None:
             return None
-        found.append("m.chat_id = ?")
+        conditions.append("m.chat_id = ?")
         values.append(number)
     if where.sender is not None:
         sender = contact_id(db, where.sender)
         if sender is None:
             return None
-        found.append("m.sender_id = ? AND m.sender_id > 0" if sender > 0 else "m.sender_id = ?")
+        conditions.append("m.sender_id = ? AND m.sender_id > 0" if sender > 0 else "m.sender_id = ?")
         values.append(sender)
     if where.kinds:
-        found.append(of_kinds(where.kinds, alone=where.chat is None and where.sender is None))
+        conditions.append(of_kinds(where.kinds, alone=where.chat is None and where.sender is None))
     if where.since is not None:
-        found.append("m.id >= ?")
+        conditions.append("m.id >= ?")
         values.append(first_id(where.since))
     if where.until is not None:
-        found.append("m.id < ?")
+        conditions.append("m.id < ?")
         values.append(first_id(where.until))
     if where.from_me is not None:
-        found.append("m.sender_id = 0" if where.from_me else "m.sender_id != 0")
+        conditions.append("m.sender_id = 0" if where.from_me else "m.sender_id != 0")
     if where.media is not None:
-        found.append(f"d.message_id IS {'NOT ' if where.media else ''}NULL")
+        conditions.append(f"d.message_id IS {'NOT ' if where.media else ''}NULL")
     if where.unread is not None:
-        found.append(UNREAD_SQL if where.unread else f"NOT ({UNREAD_SQL})")
+        conditions.append(UNREAD_SQL if where.unread else f"NOT ({UNREAD_SQL})")
     if where.unreceipted is not None:
-        found.append(UNRECEIPTED_SQL if where.unreceipted else f"NOT ({UNRECEIPTED_SQL})")
+        conditions.append(UNRECEIPTED_SQL if where.unreceipted else f"NOT ({UNRECEIPTED_SQL})")
     for wanted, flag in (
         (where.links, Flag.LINK),
         (where.mentions_me, Flag.MENTIONS_ME),
         (where.starred, Flag.STARRED),
     ):
         if wanted is not None:
-            found.append(f"m.flags & {int(flag)} {'!=' if wanted else '='} 0")
-    return found, values
+            conditions.append(f"m.flags & {int(flag)} {'!=' if wanted else '='} 0")
+    return conditions, values
 
 
 def of_kinds(kinds: tuple[MessageKind, ...], *, alone: bool) -> str:
@@ -106,11 +106,11 @@ def messages(
     built = filter_conditions(db, where)
     if built is None:
         return Page(())
-    found, values = built
+    conditions, values = built
     if last is not None:
-        found.append("m.id > ?" if oldest_first else "m.id < ?")
+        conditions.append("m.id > ?" if oldest_first else "m.id < ?")
         values.append(last)
-    rest = f"WHERE {' AND '.join(found) or '1'} ORDER BY m.id {'ASC' if oldest_first else 'DESC'}"
+    rest = f"WHERE {' AND '.join(conditions) or '1'} ORDER BY m.id {'ASC' if oldest_first else 'DESC'}"
     page, more = message_rows.message_page(db, rest, values, limit)
     following = cursors.encode(mark, page[-1].id) if more else None
     notes = completeness.notes(db, page, where, last_page=following is None and not oldest_first)
@@ -130,11 +130,11 @@ def _left(db: sqlite3.Connection, where: MessageFilter, last: int, *, oldest_fir
     At most `COUNTED` are counted, and where a part of the filter has no index, those among the next
     `_SCANNED`: a rare kind of message must not cost a walk through the whole archive.
     """
-    found, values = filter_conditions(db, where) or ([], [])
+    conditions, values = filter_conditions(db, where) or ([], [])
     indexes = ("m.chat_id =",) if where.chat is not None else ("m.sender_id = ?", "m.kind = ")
     indexed, rest = [f"m.id {'>' if oldest_first else '<'} ?"], list[str]()
     first, second = [last], list[Any]()
-    for condition, filled in with_values(found, values):
+    for condition, filled in with_values(conditions, values):
         led = condition.startswith(("m.id ", *indexes))
         (indexed if led else rest).append(condition)
         (first if led else second).extend(filled)
@@ -175,17 +175,17 @@ def context(db: sqlite3.Connection, key: MessageKey, *, before: int = 5, after: 
     Raises:
         MessageNotFound: No such message.
     """
-    found = find(db, key)
-    chat = state.target_of(db, found).chat
+    message_id = find(db, key)
+    chat = state.target_of(db, message_id).chat
     earlier = message_rows.message_rows(
         db,
         "WHERE m.chat_id = ? AND m.id <= ? ORDER BY m.id DESC LIMIT ?",
-        (chat, found, min(max(before, 0), 100) + 1),
+        (chat, message_id, min(max(before, 0), 100) + 1),
     )
     later = message_rows.message_rows(
         db,
         "WHERE m.chat_id = ? AND m.id > ? ORDER BY m.id LIMIT ?",
-        (chat, found, min(max(after, 0), 100)),
+        (chat, message_id, min(max(after, 0), 100)),
     )
     page = earlier[::-1] + later
     notes = completeness.notes(db, page, MessageFilter(), last_page=False)
@@ -203,7 +203,7 @@ def preceding(
         MessageNotFound: One of the messages is not there.
     """
     shown, room = {find(db, key) for key in keys}, decoding.MAX_PAGE
-    found: dict[int, list[MessageRow]] = {}
+    rows_by_message: dict[int, list[MessageRow]] = {}
     for one in sorted(shown):
         earlier = message_rows.message_rows(
             db,
@@ -213,19 +213,19 @@ def preceding(
         )
         new = [row for row in reversed(earlier) if row.id not in shown]
         room -= sum(row.length for row in new)
-        found[one] = new if room > 0 else []
-        shown.update(row.id for row in found[one])
-    messages = iter(message_rows.messages(db, [row for each in found.values() for row in each]))
-    refs = {one: value(db, "SELECT ref FROM messages WHERE id = ?", (one,)) for one in found}
-    return {refs[one]: tuple(next(messages) for _ in each) for one, each in found.items()}
+        rows_by_message[one] = new if room > 0 else []
+        shown.update(row.id for row in rows_by_message[one])
+    messages = iter(message_rows.messages(db, [row for each in rows_by_message.values() for row in each]))
+    refs = {one: value(db, "SELECT ref FROM messages WHERE id = ?", (one,)) for one in rows_by_message}
+    return {refs[one]: tuple(next(messages) for _ in each) for one, each in rows_by_message.items()}
 
 
 def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
     """The earlier texts of an edited message, oldest first, each with the time it was written."""
-    found = find(db, key)
-    target = state.target_of(db, found)
-    original = value(db, "SELECT original FROM messages WHERE id = ?", (found,))
-    first = ((message_rows.time_of(found), str(original)),) if original else ()
+    message_id = find(db, key)
+    target = state.target_of(db, message_id)
+    original = value(db, "SELECT original FROM messages WHERE id = ?", (message_id,))
+    first = ((message_rows.time_of(message_id), str(original)),) if original else ()
     later = state.read_addons(db, state.EDITS, [target]).get(target, [])
     return first + tuple((datetime.fromtimestamp(at // 1000, UTC), text) for _, at, (text,) in later[:-1])
 
@@ -242,12 +242,12 @@ def media_source(db: sqlite3.Connection, key: MessageKey, *, with_keys: bool = T
         MessageNotFound: No such message.
         MediaUnavailable: It carries no file, or its keys were never received.
     """
-    found = find(db, key)
+    message_id = find(db, key)
     row = db.execute(
         """SELECT m.ref, d.media_type, d.mime_type, d.file_name, d.size, d.direct_path, d.url, d.media_key,
         d.sha256, d.enc_sha256, d.path FROM messages AS m
         JOIN media AS d ON d.message_id = m.id WHERE m.id = ?""",
-        (found,),
+        (message_id,),
     ).fetchone()
     if row is None:
         raise MediaUnavailable("This message carries no file.", "Take a message of a media kind.")

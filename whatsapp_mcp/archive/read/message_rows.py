@@ -122,8 +122,8 @@ def message_page(
 ) -> tuple[list[MessageRow], bool]:
     """Return at most `most` rows, as far as one page goes, and whether there are more."""
     # Read one by one: a page is bounded by its characters too, and the rows behind it may be long.
-    with closing(db.execute(f"{_SELECT} {rest} LIMIT ?", [*values, most + 1])) as found:
-        return fitting(map(MessageRow._make, found), most)
+    with closing(db.execute(f"{_SELECT} {rest} LIMIT ?", [*values, most + 1])) as rows:
+        return fitting(map(MessageRow._make, rows), most)
 
 
 def fitting(rows: Iterable[MessageRow], most: int) -> tuple[list[MessageRow], bool]:
@@ -163,7 +163,7 @@ def messages(
         send_progress(db, _own_chats(rows, imported=False)),
         send_progress(db, _own_chats(rows, imported=True), imported=True),
         file_notes(db, [row.id for row in rows if row.media_type]),
-        state.album_refs(db, {each for row in rows if (each := _album_of(row, details.get(row.id)))}),
+        state.album_refs(db, {album for row in rows if (album := _album_of(row, details.get(row.id)))}),
         snippets or {},
     )
     return tuple([_message(db, row, details.get(row.id, NO_DETAILS), around) for row in rows])
@@ -259,9 +259,9 @@ def shown_details(details: dict[str, Any]) -> dict[str, Any] | None:
 
 def _quote(chat: int, reply: str, details: dict[str, Any], around: _Around) -> Quote:
     """The message that is answered: as it is in the archive, else as the reply quotes it."""
-    found = around.quotes.get((chat, reply))
-    if found is not None:
-        return found
+    quote = around.quotes.get((chat, reply))
+    if quote is not None:
+        return quote
     quoted = details.get("quote") or {}
     who = around.names.get(quoted.get("sender") or "")
     if who is None:
@@ -271,33 +271,33 @@ def _quote(chat: int, reply: str, details: dict[str, Any], around: _Around) -> Q
 
 def shown_mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, Mention] | None:
     """Return the people mentioned, keyed by their part of the text; for an unknown person, the number."""
-    found: dict[str, Mention] = {}
+    mentions: dict[str, Mention] = {}
     for jid in details.get("mentions", ()):
         if mention := names.get(jid):
-            found[jid.partition("@")[0]] = mention
+            mentions[jid.partition("@")[0]] = mention
         elif number := number_of(jid):
-            found[jid.partition("@")[0]] = Mention(number)
-    return found or None
+            mentions[jid.partition("@")[0]] = Mention(number)
+    return mentions or None
 
 
 def _reactions(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, list[Reaction]]:
-    found = state.current_addons(db, state.REACTIONS, targets)
-    people = _people(db, {one.person for each in found.values() for one in each})
+    reactions = state.current_addons(db, state.REACTIONS, targets)
+    people = _people(db, {one.person for each in reactions.values() for one in each})
     return {
         target: [
             Reaction(emoji, *people[person]) for person, _, (emoji,) in addons if emoji and person in people
         ]
-        for target, addons in found.items()
+        for target, addons in reactions.items()
     }
 
 
 def _keepers(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, Actor]:
     """Return who keeps each message; at equal times, keeping wins, then the name decides."""
-    found = state.read_addons(db, state.KEEPS, targets)
-    people = _people(db, {one.person for each in found.values() for one in each})
+    keeps = state.read_addons(db, state.KEEPS, targets)
+    people = _people(db, {one.person for each in keeps.values() for one in each})
     newest = {
         target: max((one.at, *one.says, people.get(one.person, ("", False, False))) for one in addons)
-        for target, addons in found.items()
+        for target, addons in keeps.items()
     }
     return {target: Actor(*who) for target, (_, kept, who) in newest.items() if kept}
 
@@ -392,9 +392,9 @@ def _poll(db: sqlite3.Connection, poll: Target, kind: int, details: dict[str, An
     """The options of a poll, or the answers to an invitation once there are any, with who chose them."""
     options: list[str] = list(EVENT_ANSWERS) if kind == EVENT else details.get("options", [])
     voters: dict[str, list[Actor]] = {option: [] for option in options}
-    found = state.current_addons(db, state.VOTES, [poll]).get(poll, [])
-    people = _people(db, {one.person for one in found})
-    for person, _, (*_, chosen) in found:
+    votes = state.current_addons(db, state.VOTES, [poll]).get(poll, [])
+    people = _people(db, {one.person for one in votes})
+    for person, _, (*_, chosen) in votes:
         if chosen is not None and person in people:
             for option in state.chosen_options(options, chosen):
                 voters[option].append(Actor(*people[person]))

@@ -120,13 +120,13 @@ def _read(db: sqlite3.Connection, row: SendRow) -> OutboxEntry:
     Jid.parse(row.chat)
     status, ref = row.status, None
     if row.message_id is not None:
-        found = db.execute(
+        message_row = db.execute(
             f"""SELECT id, ref, chat_id FROM messages
             WHERE chat_id IN ({SEND_CHATS}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
             (row.chat_id, row.chat, row.message_id),
         ).fetchone()
-        if found is not None:
-            message, ref, chat = found
+        if message_row is not None:
+            message, ref, chat = message_row
             if status == "sent":
                 status = send_progress(db, [chat])[chat].status(message)
     return OutboxEntry(
@@ -205,9 +205,9 @@ def outbox_result(db: sqlite3.Connection, send_id: int) -> SendResult:
     for status in (SendStatus.SENDING, SendStatus.QUEUED, SendStatus.UNKNOWN, SendStatus.FAILED):
         concerned = [file for file in files if file.status is status]
         if concerned:
-            told = f"{len(concerned)} of {len(files)} files {_OF_FILES[status]}"
+            summary = f"{len(concerned)} of {len(files)} files {_OF_FILES[status]}"
             reason = concerned[0].reason
-            return replace(result, status=status, reason=f"{told}: {reason}" if reason else f"{told}.")
+            return replace(result, status=status, reason=f"{summary}: {reason}" if reason else f"{summary}.")
     return result
 
 
@@ -222,8 +222,8 @@ _OF_FILES: Final = {
 
 def outbox_last_sent(db: sqlite3.Connection) -> datetime | None:
     """When WhatsApp last took a send; None when it never has."""
-    (at,) = db.execute("SELECT max(sent_at) FROM outbox WHERE status = 'sent'").fetchone()
-    return None if at is None else send_time(at)
+    (sent_at,) = db.execute("SELECT max(sent_at) FROM outbox WHERE status = 'sent'").fetchone()
+    return None if sent_at is None else send_time(sent_at)
 
 
 def outbox_unsettled(
@@ -246,13 +246,13 @@ def outbox_unsettled(
 
 def damaged_sends(db: sqlite3.Connection) -> tuple[int, ...]:
     """Numbers of the unsettled rows that cannot be read."""
-    found: list[int] = []
+    send_ids: list[int] = []
     for row in send_rows(db, f"WHERE status IN {UNSETTLED_SENDS}"):
         try:
             send_entry(db, row)
         except MessageNotFound:
-            found.append(row.id)
-    return tuple(found)
+            send_ids.append(row.id)
+    return tuple(send_ids)
 
 
 def outbox_held(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
@@ -332,14 +332,14 @@ def repeated_sources(db: sqlite3.Connection, wa_ids: Collection[str]) -> Mapping
         db: The archive.
         wa_ids: Of messages of this account, or of any.
     """
-    found: dict[str, frozenset[str]] = {}
+    sources_by_id: dict[str, frozenset[str]] = {}
     if not wa_ids:
-        return found
+        return sources_by_id
     asked = json.dumps(list(wa_ids))
     for wa_id, authorship in db.execute(AUTHORSHIPS, (asked,)):
         if sources := _sources(authorship):
-            found[wa_id] = found.get(wa_id, frozenset()) | sources
-    return found
+            sources_by_id[wa_id] = sources_by_id.get(wa_id, frozenset()) | sources
+    return sources_by_id
 
 
 def _sources(authorship: str) -> frozenset[str]:

@@ -92,27 +92,27 @@ def _slips(word: str) -> int:
     return 2 if len(word) >= 8 else 1 if len(word) >= 4 else 0
 
 
-def _close(wanted: str, found: str) -> bool:
+def _close(wanted: str, candidate: str) -> bool:
     """Check whether two words differ by no more letters than may be wrong."""
     allowed = _slips(wanted)
-    if abs(len(wanted) - len(found)) > allowed:
+    if abs(len(wanted) - len(candidate)) > allowed:
         return False
     if not allowed:
-        return wanted == found
-    if len(set(wanted) - set(found)) > allowed:
+        return wanted == candidate
+    if len(set(wanted) - set(candidate)) > allowed:
         return False
-    return distance(wanted, found) <= allowed
+    return distance(wanted, candidate) <= allowed
 
 
-def distance(one: str, other: str) -> int:
+def distance(word: str, other: str) -> int:
     """Letters to insert, delete, replace or swap with a neighbour to make one word the other."""
     before: list[int] = []
     previous = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
+    for i, a in enumerate(word, 1):
         current = [i]
         for j, b in enumerate(other, 1):
             cost = min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+            if i > 1 and j > 1 and a == other[j - 2] and word[i - 2] == b:
                 cost = min(cost, before[j - 2] + 1)
             current.append(cost)
         before, previous = previous, current
@@ -130,12 +130,12 @@ def chats_named_alike(db: sqlite3.Connection, jid: str, *, limit: int = 3) -> tu
         return ()
     # Only names with the same first letter: so the index is asked, and not every name there is.
     span = (wanted[0], wanted[0] + _LAST_LETTER)
-    found = [
+    candidates = [
         (table, number)
         for table, number, names in db.execute(_ALIKE, span).fetchall()
         if _is_alike(wanted.split(), names.split("\n")[0].split())
     ]
-    return tuple([one for one in _chats_of(db, found[: limit + 1]) if one.jid != chat.jid][:limit])
+    return tuple([one for one in _chats_of(db, candidates[: limit + 1]) if one.jid != chat.jid][:limit])
 
 
 def likelier_chats(db: sqlite3.Connection, jid: str, since: datetime) -> tuple[Chat, ...]:
@@ -180,13 +180,13 @@ class _Named(NamedTuple):
 def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = False) -> list[_Named]:
     """Return the candidates whose names hold all words, each at a word's beginning if not `inside`."""
     condition = " AND ".join(f"instr(name_norm, ?{at})" for at in range(1, len(words) + 1))
-    found = [*map(_Named._make, db.execute(_EVERYBODY.format(condition), words))]
+    candidates = [*map(_Named._make, db.execute(_EVERYBODY.format(condition), words))]
     for word in () if inside else words:
         letters = re.escape(word)
         # The look back follows the letters, so that those are looked for first.
         begins = re.compile(f"{letters}(?<![\\w'’]{letters})").search
-        found = [one for one in found if begins(one.names)]
-    return found
+        candidates = [one for one in candidates if begins(one.names)]
+    return candidates
 
 
 def _similar(db: sqlite3.Connection, words: Sequence[str]) -> list[_Named]:
@@ -216,20 +216,20 @@ def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int
     words = wanted.split()[: chat_queries.WORDS]
     if not words or len(text) > decoding.MAX_NAME:
         return []
-    found = _ranked(wanted, _holding(db, words))
-    if not found:
-        found = {(one.table, one.number): _SIMILAR for one in _similar(db, words)}
-        found |= _ranked(wanted, _holding(db, words, inside=True))
-    newest = _newest(db, found)
-    return sorted((rank, -newest.get(one, 0), *one) for one, rank in found.items())
+    matches = _ranked(wanted, _holding(db, words))
+    if not matches:
+        matches = {(one.table, one.number): _SIMILAR for one in _similar(db, words)}
+        matches |= _ranked(wanted, _holding(db, words, inside=True))
+    newest = _newest(db, matches)
+    return sorted((rank, -newest.get(one, 0), *one) for one, rank in matches.items())
 
 
 def _ranked(wanted: str, candidates: Iterable[_Named]) -> dict[tuple[int, int], int]:
     """The rank of each that the text may mean, by table and number; only the best ones have one."""
     ranks = ((one, rank_name(wanted, one.names, saved=one.saved)) for one in candidates)
-    found = {(one.table, one.number): rank for one, rank in ranks if rank is not None}
-    best = min(found.values(), default=0)
-    return {one: rank for one, rank in found.items() if rank < _INSIDE or best >= _INSIDE}
+    matches = {(one.table, one.number): rank for one, rank in ranks if rank is not None}
+    best = min(matches.values(), default=0)
+    return {one: rank for one, rank in matches.items() if rank < _INSIDE or best >= _INSIDE}
 
 
 def _newest(db: sqlite3.Connection, who: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
@@ -245,8 +245,8 @@ def chat_shown_as(db: sqlite3.Connection, name: str) -> Chat | None:
     wanted = _wanted(_bare(name))
     if not wanted or looks_like_number(name):
         return None
-    found = chat_rows.chat_rows(db, _SHOWN, (wanted,))
-    return chat_rows.chats(db, found)[0] if len(found) == 1 else None
+    rows = chat_rows.chat_rows(db, _SHOWN, (wanted,))
+    return chat_rows.chats(db, rows)[0] if len(rows) == 1 else None
 
 
 def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
@@ -261,19 +261,19 @@ def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[
         return (ChatCandidate(own, "jid"),)
     if looks_like_jid(text):
         return (ChatCandidate(_chat_of(db, str(Jid.parse(text).bare)), "jid"),)
-    found: list[ChatCandidate] = []
+    candidates: list[ChatCandidate] = []
     if looks_like_number(text):
-        found = _by_number(db, text)
-        if found and found[0].matched == "number":
-            return tuple(found)
+        candidates = _by_number(db, text)
+        if candidates and candidates[0].matched == "number":
+            return tuple(candidates)
     named = _by_name(db, text)[:limit]
     shown = _chats_of(db, [(table, number) for _, _, table, number in named])
     for (rank, *_), chat in zip(named, shown, strict=True):
-        if all(chat.jid != other.chat.jid for other in found):
-            found.append(ChatCandidate(chat, _RANKS[rank]))
-    communities = chat_queries.communities(db) if len(found) > 1 else {}
-    jids = {one.chat.jid for one in found}
-    return tuple([one for one in found if communities.get(one.chat.jid) not in jids][:limit])
+        if all(chat.jid != other.chat.jid for other in candidates):
+            candidates.append(ChatCandidate(chat, _RANKS[rank]))
+    communities = chat_queries.communities(db) if len(candidates) > 1 else {}
+    jids = {one.chat.jid for one in candidates}
+    return tuple([one for one in candidates if communities.get(one.chat.jid) not in jids][:limit])
 
 
 def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
@@ -296,9 +296,9 @@ def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
 
 def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
     """The chat with this jid, or an empty one."""
-    found = chat_queries.chat(db, jid)
-    if found is not None:
-        return found
+    chat = chat_queries.chat(db, jid)
+    if chat is not None:
+        return chat
     contact = contact_id(db, jid)
     if contact is not None:
         return _chat_of_contact(db, contact)
@@ -306,9 +306,9 @@ def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
 
 
 def _chat_of_contact(db: sqlite3.Connection, contact: int) -> Chat:
-    found = chat_queries.one_chat(db, "WHERE c.contact_id = ?", contact)
-    if found is not None:
-        return found
+    chat = chat_queries.one_chat(db, "WHERE c.contact_id = ?", contact)
+    if chat is not None:
+        return chat
     (person,) = [row.contact for row in chat_rows.contact_rows(db, "WHERE s.id = ?", (contact,))]
     return chat_rows.empty_chat(person.jid, person.name, stranger=person.stranger)
 
@@ -340,18 +340,18 @@ def contacts(
     if query is None or not query.strip():
         return _all_contacts(db, mark, limit, cursor)
     start = max(0, cursors.decode_id(cursor, mark) or 0)
-    found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
+    contact_ids = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):
         digits = "".join(char for char in fold(query) if char.isdigit()).lstrip("0")
         ending = "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0"
         by_number = column(db, ending, (f"%{digits}%@s.whatsapp.net",))
-        found += [contact for contact in by_number if contact not in found]
-    page = found[start : start + limit]
+        contact_ids += [contact for contact in by_number if contact not in contact_ids]
+    page = contact_ids[start : start + limit]
 
     def after(index: int) -> str:
         return cursors.encode(mark, start + index + 1)
 
-    following = after(limit - 1) if len(found) > start + limit else None
+    following = after(limit - 1) if len(contact_ids) > start + limit else None
     these = "WHERE s.id IN (SELECT value FROM json_each(?))"
     people = {row.id: row.contact for row in chat_rows.contact_rows(db, these, (json.dumps(page),))}
     return Page(tuple(people[number] for number in page), following, after=after)
@@ -370,20 +370,20 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
         condition += " AND (s.name_norm, s.id) > (?, ?)"
         values = cursors.decode(after, mark, str, int)
     rest = f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?"
-    found = chat_rows.contact_rows(db, rest, [*values, limit + 1])
-    page = found[:limit]
+    rows = chat_rows.contact_rows(db, rest, [*values, limit + 1])
+    page = rows[:limit]
 
     def behind(index: int) -> str:
         return cursors.encode(mark, page[index].name_norm, page[index].id)
 
-    following = behind(-1) if len(found) > limit else None
+    following = behind(-1) if len(rows) > limit else None
     return Page(tuple(row.contact for row in page), following, after=behind)
 
 
 def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:
     """Jids of groups and people without a known name, of the 200 newest chats, newest first."""
     # Only the newest: this is asked after every batch, and the whole list is thousands of rows.
-    found = column(
+    jids = column(
         db,
         """SELECT c.jid FROM (SELECT * FROM chats WHERE last_id > 0 ORDER BY last_id DESC LIMIT 200) AS c
         LEFT JOIN contacts AS p ON p.id = c.contact_id
@@ -392,4 +392,4 @@ def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:
         ORDER BY c.last_id DESC""",
         (CHAT_KIND_NUMBER[ChatKind.GROUP],),
     )
-    return tuple(found)
+    return tuple(jids)

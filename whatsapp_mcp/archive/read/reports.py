@@ -37,8 +37,8 @@ def meta_get(db: sqlite3.Connection, key: str) -> str | None:
 
 def last_written(db: sqlite3.Connection) -> datetime | None:
     """When the last operation was made that is in the archive; None if there is none."""
-    at = value(db, "SELECT value FROM meta WHERE key = 'operation_at'")
-    return None if at is None else datetime.fromtimestamp(int(at) / 1000, UTC)
+    created_at = value(db, "SELECT value FROM meta WHERE key = 'operation_at'")
+    return None if created_at is None else datetime.fromtimestamp(int(created_at) / 1000, UTC)
 
 
 def own(db: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:

@@ -155,34 +155,34 @@ class Query:
         if excluded:
             self.unwanted += [term] if (term := _term(text, exact)) else []
             return
-        one = Alternatives()
-        one.add_text(text, exact=False)
-        self.add(one)
+        alternatives = Alternatives()
+        alternatives.add_text(text, exact=False)
+        self.add(alternatives)
 
-    def add(self, one: Alternatives) -> None:
+    def add(self, alternatives: Alternatives) -> None:
         """Search alternatives, beside what is searched already."""
-        if one.are_mixed:
-            self.mixed.append(one)
+        if alternatives.are_mixed:
+            self.mixed.append(alternatives)
             return
-        self.has += one.has
-        self.states += one.states
-        self.wanted += [tuple(one.terms)] if one.terms else []
-        self.texts += [tuple(one.texts)] if one.texts else []
+        self.has += alternatives.has
+        self.states += alternatives.states
+        self.wanted += [tuple(alternatives.terms)] if alternatives.terms else []
+        self.texts += [tuple(alternatives.texts)] if alternatives.texts else []
 
 
 def _term(text: str, exact: bool = False) -> Term | None:
     """A piece for the index; None where it holds nothing that is indexed."""
-    found = tokens(text)
-    if not found:
+    term_tokens = tokens(text)
+    if not term_tokens:
         return None
     cut = tokens_text(text).replace('"', " ").replace("\x00", " ").strip(" *")
-    return Term(tuple(found), text.endswith("*") and not exact, cut)
+    return Term(tuple(term_tokens), text.endswith("*") and not exact, cut)
 
 
 def any_of(wanted: list[tuple[Term, ...]]) -> list[tuple[Term, ...]]:
     """The same words, of which any is to be found, or what begins with it."""
     words = dict.fromkeys(word for terms in wanted for term in terms for word in term.text.split())
-    terms = tuple(Term(tuple(found), True, word) for word in words if (found := tokens(word)))
+    terms = tuple(Term(tuple(term_tokens), True, word) for word in words if (term_tokens := tokens(word)))
     return [terms] if terms else []
 
 

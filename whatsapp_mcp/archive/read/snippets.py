@@ -51,11 +51,11 @@ class Marker:
         for word in islice(_WORD.finditer(text, self._start(text)), _WORDS):
             if spans and word.start() > spans[0][1] + self._around:
                 break
-            found = _tokens(word[0])
-            if len(found) > 1 and not whole.isdisjoint(found):
+            word_tokens = _tokens(word[0])
+            if len(word_tokens) > 1 and not whole.isdisjoint(word_tokens):
                 spans += _parts(word, whole)
-            elif not whole.isdisjoint(found) or (
-                beginnings and any(one.startswith(beginnings) for one in found)
+            elif not whole.isdisjoint(word_tokens) or (
+                beginnings and any(one.startswith(beginnings) for one in word_tokens)
             ):
                 spans.append(word.span())
         return _cut(text, spans, self._around)
@@ -123,13 +123,13 @@ def _cut(text: str, spans: list[tuple[int, int]], around: int) -> Cut | None:
         space = text.rfind(" ", spans[0][1], last)
         last = space if space >= 0 else last
     marked: list[str] = []
-    at = first
+    position = first
     for start, end in _joined(text, spans):
         if end > last:
             break
-        marked += [text[at:start], "**", text[start:end], "**"]
-        at = end
-    marked.append(text[at:last])
+        marked += [text[position:start], "**", text[start:end], "**"]
+        position = end
+    marked.append(text[position:last])
     shown = ("…" if first else "") + "".join(marked) + ("…" if last < len(text) else "")
     return Cut(shown, spans[0][0])
 
@@ -199,29 +199,29 @@ class Sought:
     def cut(self, text: str) -> str | None:
         """The part of a text around the first hit, which stands between `**`; None where it has none."""
         if not self.is_inside:
-            found = self._marker.cut(text)
+            snippet = self._marker.cut(text)
         else:
             cuts = (of_substring(text, part, AROUND_FEW) for parts in self._texts for part in parts)
-            found = next((cut for cut in cuts if cut is not None), None)
-        return None if found is None else found.text
+            snippet = next((cut for cut in cuts if cut is not None), None)
+        return None if snippet is None else snippet.text
 
 
 def _tokens_around(text: str) -> list[str]:
     """The tokens of a text; what is missing is one of its own, which no term has."""
     first, *others = text.split(_MISSING)
-    found = tokens(first)
+    all_tokens = tokens(first)
     for part in others:
-        found += [_MISSING, *tokens(part)]
-    return found
+        all_tokens += [_MISSING, *tokens(part)]
+    return all_tokens
 
 
 def _stands(term: Term, words: str) -> bool:
     """Check whether a term's tokens follow each other in a `tokens_text`, with no omission between."""
     first, length = term.tokens[0], len(words)
-    at = words.find(first)
-    while at >= 0:
-        if not (at and in_token(words[at - 1])):
-            end = at + len(first)
+    position = words.find(first)
+    while position >= 0:
+        if not (position and in_token(words[position - 1])):
+            end = position + len(first)
             for token in term.tokens[1:]:
                 start = end
                 while start < length and words[start] != _MISSING and not in_token(words[start]):
@@ -232,13 +232,14 @@ def _stands(term: Term, words: str) -> bool:
             else:
                 if term.prefix or end == length or not in_token(words[end]):
                     return True
-        at = words.find(first, at + 1)
+        position = words.find(first, position + 1)
     return False
 
 
 def _goes_on(operator: str, name: str, plain: str, words: str) -> bool:
     """Check whether a name behind its operator begins in a text but is cut by an omission."""
-    found = tokens(name)
+    name_tokens = tokens(name)
     return any(f"{operator}:{name[:end]}{_MISSING}" in plain for end in range(len(name) + 1)) or any(
-        f" {' '.join([operator, *found[:end]])} {_MISSING}" in words for end in range(len(found) + 1)
+        f" {' '.join([operator, *name_tokens[:end]])} {_MISSING}" in words
+        for end in range(len(name_tokens) + 1)
     )

@@ -67,8 +67,8 @@ def store_addon(db: sqlite3.Connection, kind: AddOn, chat: int, sender: int, upd
         sender: Address of the person; 0: the owner.
         update: What it says.
     """
-    at, *values = kind.values(update)
-    return insert_addon(db, kind, (update.wa_id, chat, sender, at, *values))
+    moment, *values = kind.values(update)
+    return insert_addon(db, kind, (update.wa_id, chat, sender, moment, *values))
 
 
 def insert_addon(db: sqlite3.Connection, kind: AddOn, row: Sequence[Any]) -> bool:
@@ -83,14 +83,14 @@ def insert_addon(db: sqlite3.Connection, kind: AddOn, row: Sequence[Any]) -> boo
 def _keep_newest(db: sqlite3.Connection, kind: AddOn, wa_id: str, chat: int) -> None:
     """Delete rows of a message beyond so many: first what is not an address's newest, then the oldest."""
     of_message = f"FROM {kind.table} WHERE (wa_id, chat_address) = (?, ?)"
-    found = value(db, f"SELECT count(*) {of_message}", (wa_id, chat))
-    if found > kind.kept:
+    count = value(db, f"SELECT count(*) {of_message}", (wa_id, chat))
+    if count > kind.kept:
         key = "wa_id, chat_address, sender_address, at"
         db.execute(
             f"""DELETE FROM {kind.table} WHERE ({key}) IN (SELECT {key} FROM (SELECT {key}, row_number()
             OVER (PARTITION BY sender_address ORDER BY at DESC) AS turn {of_message})
             ORDER BY turn DESC, at LIMIT ?)""",  # noqa: S608
-            (wa_id, chat, found - kind.kept),
+            (wa_id, chat, count - kind.kept),
         )
 
 
@@ -110,17 +110,17 @@ def read_addons(
     people = People(db)
     people.look_up({row.sender for row in rows})
     chats = _chats(db, {target.chat for row in rows for target in by_id[row.wa_id]})
-    found: dict[Target, list[tuple[Address, _Row]]] = {}
+    by_target: dict[Target, list[tuple[Address, _Row]]] = {}
     for row in rows:
         address = people.address(row.sender)
         for target in by_id[row.wa_id]:
             if row.chat not in chats[target.chat].addresses:
                 continue
             if not kind.by_author or people.may_be(address, target.sender):
-                found.setdefault(target, []).append((address, row))
+                by_target.setdefault(target, []).append((address, row))
     return {
         target: _counting(kind, people, target, chats[target.chat].contact, stored)
-        for target, stored in found.items()
+        for target, stored in by_target.items()
     }
 
 
@@ -143,14 +143,14 @@ class _Chat(NamedTuple):
 
 
 def _chats(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, _Chat]:
-    found = {chat: _Chat(None, set()) for chat in chats}
+    by_chat = {chat: _Chat(None, set()) for chat in chats}
     for chat, contact, address in db.execute(
         f"""SELECT c.id, c.contact_id, v.address_id FROM chats AS c JOIN chat_addresses AS v
         ON v.chat_id = c.id WHERE v.chat_id IN ({placeholders(chats)})""",  # noqa: S608
         [*chats],
     ).fetchall():
-        found[chat] = _Chat(contact, found[chat].addresses | {address})
-    return found
+        by_chat[chat] = _Chat(contact, by_chat[chat].addresses | {address})
+    return by_chat
 
 
 def _counting(
@@ -190,11 +190,11 @@ def current_addons(
     db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]
 ) -> dict[Target, list[StoredAddOn]]:
     """The newest of each person, oldest first."""
-    found = read_addons(db, kind, targets)
-    for target, addons in found.items():
+    by_target = read_addons(db, kind, targets)
+    for target, addons in by_target.items():
         if len(addons) > 1:
-            found[target] = sorted({one.person: one for one in addons}.values(), key=_MOMENT)
-    return found
+            by_target[target] = sorted({one.person: one for one in addons}.values(), key=_MOMENT)
+    return by_target
 
 
 def addon_chats(db: sqlite3.Connection, address: int) -> list[int]:

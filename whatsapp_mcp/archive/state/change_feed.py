@@ -98,7 +98,7 @@ def last_send(db: sqlite3.Connection, since: datetime, *, chat: str | None = Non
 
 def changes(db: sqlite3.Connection, after: int, *, limit: int = 100) -> tuple[Change, ...]:
     """The change feed after a number, oldest first. Old entries are dropped after some weeks."""
-    found = db.execute(
+    rows = db.execute(
         """SELECT e.seq, e.at, e.kind, c.jid, e.ref, e.wa_id, coalesce(s.pn, s.lid), e.detail FROM events AS e
         LEFT JOIN chat_aliases AS ca ON ca.old_id = e.chat_id
         LEFT JOIN contact_aliases AS sa ON sa.old_id = e.actor_id
@@ -109,7 +109,7 @@ def changes(db: sqlite3.Connection, after: int, *, limit: int = 100) -> tuple[Ch
     ).fetchall()
     return tuple(
         Change(number, datetime.fromtimestamp(at // 1000, UTC), kind, chat, ref, wa_id, actor, detail)
-        for number, at, kind, chat, ref, wa_id, actor, detail in found
+        for number, at, kind, chat, ref, wa_id, actor, detail in rows
     )
 
 

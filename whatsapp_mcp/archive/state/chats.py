@@ -55,7 +55,13 @@ def searchable(*parts: str | None) -> str:
 
 
 def store_chat_setting(
-    db: sqlite3.Connection, address: Address, field: str, value: object, at: int, *, looked_up: bool = False
+    db: sqlite3.Connection,
+    address: Address,
+    field: str,
+    value: object,
+    updated_at: int,
+    *,
+    looked_up: bool = False,
 ) -> None:
     """Store a value of a property of a chat; the newest counts.
 
@@ -64,7 +70,7 @@ def store_chat_setting(
         address: The chat's, as it came.
         field: A column of `chats`, `COMMUNITY` or `MEMBERS`.
         value: What it is.
-        at: Time of the update, in seconds.
+        updated_at: Time of the update, in seconds.
         looked_up: Read from the device just now, so the newest whatever the clocks say, of the chat that has
             the address now.
     """
@@ -73,9 +79,9 @@ def store_chat_setting(
         newest, newest_at = _newest(db, chat, field) or (None, 0)
         if newest == value:  # It is looked up often, and every row is kept under a number.
             return
-        address, at = _lasting(db, address), max(at, newest_at + 1)
+        address, updated_at = _lasting(db, address), max(updated_at, newest_at + 1)
     new = db.execute(
-        "INSERT OR IGNORE INTO chat_settings VALUES (?, ?, ?, ?)", (address.id, field, at, value)
+        "INSERT OR IGNORE INTO chat_settings VALUES (?, ?, ?, ?)", (address.id, field, updated_at, value)
     ).rowcount
     if new <= 0:
         return
@@ -127,10 +133,10 @@ def show(db: sqlite3.Connection, chat: int, field: str) -> None:
     """Set what is known of a chat, in the column of the same name."""
     if field in _WITHOUT_COLUMN:
         return
-    value, at = _newest(db, chat, field) or (CHAT_SETTINGS[field], 0)
+    value, updated_at = _newest(db, chat, field) or (CHAT_SETTINGS[field], 0)
     if field == "name" and value is None:
         value = _imported_name(db, chat)
-    if field == MARKED_UNREAD and value and receipts.is_seen_since(db, chat, at):
+    if field == MARKED_UNREAD and value and receipts.is_seen_since(db, chat, updated_at):
         value = 0
     db.execute(f"UPDATE chats SET {field} = ? WHERE id = ?", (value, chat))  # noqa: S608
     if field == "name":
@@ -167,7 +173,7 @@ def store_members(
     group: int,
     address: Address,
     members: Sequence[tuple[Address, int | None]],
-    at: int,
+    updated_at: int,
     *,
     whole: bool,
     looked_up: bool,
@@ -179,7 +185,7 @@ def store_members(
         group: Number of its chat.
         address: Its own.
         members: Those in the update, with their role; None: left.
-        at: Time of the update, in seconds.
+        updated_at: Time of the update, in seconds.
         whole: These are all.
         looked_up: Read from the device just now, so the newest whatever the clocks say.
     """
@@ -187,15 +193,15 @@ def store_members(
     listed = column_value(db, newest, (address.id, MEMBERS)) or 0
     if looked_up:
         # A whole list replaces what is there and need not be later: who joins in the same second counts.
-        at = max(at, listed if whole else listed + 1)
-    if at < listed:
+        updated_at = max(updated_at, listed if whole else listed + 1)
+    if updated_at < listed:
         return
     if whole:
-        store_chat_setting(db, address, MEMBERS, 1, at)
-        db.execute("DELETE FROM members WHERE chat_id = ? AND (at < ? OR ?)", (group, at, looked_up))
+        store_chat_setting(db, address, MEMBERS, 1, updated_at)
+        db.execute("DELETE FROM members WHERE chat_id = ? AND (at < ? OR ?)", (group, updated_at, looked_up))
     db.executemany(
         "INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?)",
-        [(group, member.id, at, LEFT if role is None else role) for member, role in members],
+        [(group, member.id, updated_at, LEFT if role is None else role) for member, role in members],
     )
 
 
@@ -277,11 +283,12 @@ def send_progress(
     db: sqlite3.Connection, chats: Iterable[int], *, imported: bool = False
 ) -> dict[int, ChatProgress]:
     """The progress in each of these chats; `imported`: of messages that files brought."""
-    found = {
+    watermarks = {
         chat: [(contact, kind, up_to) for (contact, kind), (up_to, _) in marks.items()]
         for chat, marks in receipts.watermarks(db, [*chats], imported=imported).items()
     }
-    roles = current_members(db, [chat for chat, marks in found.items() if marks])
+    roles = current_members(db, [chat for chat, marks in watermarks.items() if marks])
     return {
-        chat: ChatProgress(marks, len(roles.get(chat, {}).keys() - {OWNER})) for chat, marks in found.items()
+        chat: ChatProgress(marks, len(roles.get(chat, {}).keys() - {OWNER}))
+        for chat, marks in watermarks.items()
     }

@@ -74,21 +74,21 @@ def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "rev
     edits = read_addons(db, EDITS, [target]).get(target)
     if not edits:
         return None
-    _, at, (newest,) = edits[-1]
-    if edited_at == at // 1000 and text == newest:
+    _, newest_at, (newest,) = edits[-1]
+    if edited_at == newest_at // 1000 and text == newest:
         return None
-    if original is None and edited_at is not None and edited_at >= at // 1000:
+    if original is None and edited_at is not None and edited_at >= newest_at // 1000:
         return None  # a file has a later text of it
     db.execute(
         """UPDATE messages SET original = iif(edited_at IS NULL, text, original), text = ?, edited_at = ?
         WHERE id = ?""",
-        (newest, at // 1000, message),
+        (newest, newest_at // 1000, message),
     )
     database.reindex_message(db, message)
     return "edit"
 
 
-def erase(db: sqlite3.Connection, message: int, at: int) -> None:
+def erase(db: sqlite3.Connection, message: int, revoked_at: int) -> None:
     """Take the content out of a message that was deleted for everyone, and its add-ons; its row stays.
 
     Its raw form and its file go too: `Ingest` reads `raw_gone` (`schema.RAW_GONE`). What was seen under a LID
@@ -98,7 +98,7 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
     db.execute(
         """UPDATE messages SET text = '', original = NULL, details = NULL, flags = flags & ?, revoked_at = ?,
         edited_at = NULL, via = iif(?, NULL, via) WHERE id = ?""",
-        (Flag.TWICE | Flag.IMPORTED, at, named, message),
+        (Flag.TWICE | Flag.IMPORTED, revoked_at, named, message),
     )
     # What came over the connection stays a placeholder; what files say of it is as deleted as it.
     db.execute(
@@ -208,8 +208,8 @@ def contact_addresses(db: sqlite3.Connection, contact: int) -> list[str]:
 def address_forms(db: sqlite3.Connection, address: int) -> list[str]:
     """Every address of those who have, or had, an address; 0 is the owner's."""
     people = People(db)
-    found = people.address(address)
-    having = people.history(found.jid).people if found.reassigned and found.is_number else [found.contact]
+    record = people.address(address)
+    having = people.history(record.jid).people if record.reassigned and record.is_number else [record.contact]
     return [jid for contact in having for jid in contact_addresses(db, contact)]
 
 
@@ -248,7 +248,7 @@ def album_files(db: sqlite3.Connection, message: int, album: Target, expected: i
         album: What names it; only its own sender adds to it.
         expected: How many it has: no more are looked for.
     """
-    found: list[int] = []
+    refs: list[int] = []
     most = min(expected, MOST_FILES)
     rows = db.execute(
         "SELECT ref, sender_id, details FROM messages WHERE chat_id = ? AND id >= ? ORDER BY id LIMIT ?",
@@ -256,15 +256,15 @@ def album_files(db: sqlite3.Connection, message: int, album: Target, expected: i
     )
     with closing(rows):
         for ref, sender, details in rows:
-            if len(found) >= most:
+            if len(refs) >= most:
                 break
             if sender == album.sender and details and '"album_of"' in details:
-                found += [ref] if json.loads(details).get("album_of") == album.wa_id else []
-    return tuple(found)
+                refs += [ref] if json.loads(details).get("album_of") == album.wa_id else []
+    return tuple(refs)
 
 
 def album_refs(db: sqlite3.Connection, albums: Collection[Target]) -> dict[Target, int]:
     """The refs of those albums that are here."""
     look_up = "SELECT ref FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ?"
-    found = {album: db.execute(look_up, album).fetchone() for album in albums}
-    return {album: row[0] for album, row in found.items() if row is not None}
+    rows = {album: db.execute(look_up, album).fetchone() for album in albums}
+    return {album: row[0] for album, row in rows.items() if row is not None}

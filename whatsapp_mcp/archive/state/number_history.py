@@ -37,10 +37,10 @@ class NumberHistory:
         ).fetchall()
         self.people = list(dict.fromkeys(contact for _, contact in self._since))
 
-    def at(self, at: int) -> int:
+    def at(self, moment: int) -> int:
         """The contact who had the number at a time, in seconds since 1970."""
         held = self._since
-        return next((contact for since, contact in reversed(held) if since <= at), held[0][1])
+        return next((contact for since, contact in reversed(held) if since <= moment), held[0][1])
 
     def spans(self) -> list[tuple[int, int, int]]:
         """(contact, since, until): each one's time, in seconds since 1970; it ends before `until`."""
@@ -113,10 +113,10 @@ class People:
             return contact in self.history(address.jid).people
         return address.contact == contact
 
-    def had(self, address: Address, at: int) -> int:
+    def had(self, address: Address, moment: int) -> int:
         """The contact who had an address at a time, in seconds since 1970."""
         if address.reassigned and address.is_number:
-            return self.history(address.jid).at(at)
+            return self.history(address.jid).at(moment)
         return address.contact
 
     def persons(
@@ -138,13 +138,15 @@ class People:
         named = {(one.at, one.address.contact) for one in seen if not one.address.is_number}
         return [self._person(one, named, unit, chat_with) for one in seen]
 
-    def _person(self, one: Observation, named: set[tuple[int, int]], unit: int, chat_with: int | None) -> int:
-        address, at = one
+    def _person(
+        self, observation: Observation, named: set[tuple[int, int]], unit: int, chat_with: int | None
+    ) -> int:
+        address, moment = observation
         if address.reassigned and address.is_number:
             people = self.history(address.jid).people
             if chat_with is not None and chat_with in people:
                 return chat_with
             for person in people:
-                if (at, person) in named:
+                if (moment, person) in named:
                     return person
-        return self.had(address, at // unit)
+        return self.had(address, moment // unit)

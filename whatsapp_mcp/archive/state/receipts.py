@@ -38,7 +38,7 @@ Those of the chat, of the addresses of its person, and of numbers that they had.
 
 
 def store_receipt(
-    db: sqlite3.Connection, chat_address: int, address: int, wa_id: str, kind: ReceiptKind, at: int
+    db: sqlite3.Connection, chat_address: int, address: int, wa_id: str, kind: ReceiptKind, receipt_at: int
 ) -> bool:
     """Take a receipt for one message, or let it wait for its message; whether it said anything new.
 
@@ -48,21 +48,21 @@ def store_receipt(
         address: Of the reader; in a chat with one person, of the chat.
         wa_id: WhatsApp's id of the message.
         kind: What became of it.
-        at: When.
+        receipt_at: When.
     """
-    found = [
+    messages = [
         one
         for one in addons.addon_messages(db, wa_id, chat_address)
         if (one.target.sender == OWNER) != (kind is ReceiptKind.SEEN)
     ]
     # That a file brought a message moves nothing: the file may go again. Its receipt goes on waiting.
-    there = [one for one in found if not one.imported or has_received_copy(db, one.ref)]
+    there = [one for one in messages if not one.imported or has_received_copy(db, one.ref)]
     if not there:
-        addons.insert_addon(db, EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(kind)))
+        addons.insert_addon(db, EARLY_RECEIPTS, (wa_id, chat_address, address, receipt_at, int(kind)))
         if kind is not ReceiptKind.SEEN:
-            moved = [advance_imported(db, one, address, kind, at) for one in found]
+            moved = [advance_imported(db, one, address, kind, receipt_at) for one in messages]
             return any(moved)
-        moved = [seen(db, chat, address, 0, at) for chat in addons.addon_chats(db, chat_address)]
+        moved = [seen(db, chat, address, 0, receipt_at) for chat in addons.addon_chats(db, chat_address)]
         return any(moved)
     changed = False
     for one in sorted(there):
@@ -71,9 +71,9 @@ def store_receipt(
             _confirm_person(db, one.id, address)
         if kind is ReceiptKind.SEEN:
             receipted(db, chat)
-            changed |= seen(db, chat, address, one.id, at)
+            changed |= seen(db, chat, address, one.id, receipt_at)
         else:
-            changed |= _advance(db, chat if person is None else 0, address, kind, one.id, at)
+            changed |= _advance(db, chat if person is None else 0, address, kind, one.id, receipt_at)
     return changed
 
 
@@ -89,11 +89,11 @@ def has_received_copy(db: sqlite3.Connection, ref: int) -> bool:
 
 
 def advance_imported(
-    db: sqlite3.Connection, message: addons.AddOnMessage, address: int, kind: ReceiptKind, at: int
+    db: sqlite3.Connection, message: addons.AddOnMessage, address: int, kind: ReceiptKind, receipt_at: int
 ) -> bool:
     """Take a receipt that came over the connection for a message that a file brought."""
     chat = message.target.chat
-    mark = (chat if _person(db, chat) is None else 0, address, int(kind), message.id, at)
+    mark = (chat if _person(db, chat) is None else 0, address, int(kind), message.id, receipt_at)
     return store_imported_marks(db, 0, [mark])
 
 
@@ -151,7 +151,7 @@ def _confirm_person(db: sqlite3.Connection, message: int, address: int) -> None:
 
 
 def _advance(
-    db: sqlite3.Connection, scope: int, address: int, kind: ReceiptKind, up_to: int, at: int
+    db: sqlite3.Connection, scope: int, address: int, kind: ReceiptKind, up_to: int, receipt_at: int
 ) -> bool:
     """Move a watermark forward; it never goes back."""
     return (
@@ -159,13 +159,13 @@ def _advance(
             """INSERT INTO read_marks VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
         SET up_to = excluded.up_to, at = excluded.at
         WHERE excluded.up_to > up_to OR (excluded.up_to = up_to AND excluded.at < at)""",
-            (scope, address, int(kind), up_to, at),
+            (scope, address, int(kind), up_to, receipt_at),
         ).rowcount
         > 0
     )
 
 
-def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, at: int) -> bool:
+def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, read_at: int) -> bool:
     """The owner has read a chat; whether it counts as read further than before.
 
     Args:
@@ -173,7 +173,7 @@ def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, at:
         chat: Which.
         address: Under which it came, in a chat with one person; None: any that they have.
         up_to: The newest message that was read; 0: one that is not here.
-        at: When it was read; 0: it is not known.
+        read_at: When it was read; 0: it is not known.
     """
     person = _person(db, chat)
     if person is None:
@@ -183,7 +183,7 @@ def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, at:
     db.execute(
         """INSERT INTO read_marks VALUES (?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET up_to = max(up_to, excluded.up_to), at = max(at, excluded.at)""",
-        (scope, address, int(ReceiptKind.SEEN), up_to, at),
+        (scope, address, int(ReceiptKind.SEEN), up_to, read_at),
     )
     forward = "UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1"
     return db.execute(forward, (up_to, chat)).rowcount > 0
@@ -207,14 +207,14 @@ def watermarks(
         chats: Which chats.
         imported: Of messages that files brought, for which count also watermarks that files told.
     """
-    found: dict[int, Watermarks] = {chat: {} for chat in chats}
+    by_chat: dict[int, Watermarks] = {chat: {} for chat in chats}
     for table in ("read_marks", "imported_marks") if imported else ("read_marks",):
         for chat, contact, kind, up_to, at in _of_others(db, chats, table):
             key = (contact, kind)
-            known = found[chat].get(key)
+            known = by_chat[chat].get(key)
             if known is None or (up_to, -at) > (known[0], -known[1]):
-                found[chat][key] = (up_to, at)
-    return found
+                by_chat[chat][key] = (up_to, at)
+    return by_chat
 
 
 def _of_others(
@@ -282,11 +282,11 @@ def _newest_own(db: sqlite3.Connection, chat: int) -> int:
     return value(db, newest, (chat,)) or 0
 
 
-def is_seen_since(db: sqlite3.Connection, chat: int, at: int) -> bool:
+def is_seen_since(db: sqlite3.Connection, chat: int, since: int) -> bool:
     """Check whether the owner has read a chat, or sent something there, after a time."""
-    if _newest_own(db, chat) >> ID_BITS > at:
+    if _newest_own(db, chat) >> ID_BITS > since:
         return True
-    return any(last > at for *_, last in _rows(db, [chat], seen=True))
+    return any(last > since for *_, last in _rows(db, [chat], seen=True))
 
 
 def unreceipted(db: sqlite3.Connection, chat: int) -> None:
@@ -323,10 +323,10 @@ def apply_early(db: sqlite3.Connection, chat: int, wa_id: str | None = None) -> 
         (chat,) if wa_id is None else (chat, wa_id),
     ).fetchall()
     for row in rows:
-        waiting, chat_address, address, at, kind = row
+        waiting, chat_address, address, receipt_at, kind = row
         db.execute(
             """DELETE FROM early_receipts
             WHERE (wa_id, chat_address, sender_address, at, kind) = (?, ?, ?, ?, ?)""",
             row,
         )
-        store_receipt(db, chat_address, address, waiting, ReceiptKind(kind), at)
+        store_receipt(db, chat_address, address, waiting, ReceiptKind(kind), receipt_at)

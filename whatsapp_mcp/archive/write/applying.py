@@ -68,7 +68,7 @@ def mark_raw(db: sqlite3.Connection, mark: str) -> None:
     db.execute("INSERT OR REPLACE INTO log_hash VALUES (0, ?)", (mark,))
 
 
-def begin_operation(db: sqlite3.Connection, at: int, mark: str | None = None) -> int:
+def begin_operation(db: sqlite3.Connection, operation_at: int, mark: str | None = None) -> int:
     """Note an operation in `archive.db`, before anything that it writes; answers its number.
 
     What it adds to the change feed has the time that is noted here.
@@ -76,7 +76,7 @@ def begin_operation(db: sqlite3.Connection, at: int, mark: str | None = None) ->
     # Not one statement of two rows, nor RETURNING: either makes SQLite open a savepoint, at which the search
     # index writes down what it has gathered, so that many operations in one transaction took twice as long.
     db.execute("INSERT INTO meta VALUES ('operation', 1) ON CONFLICT DO UPDATE SET value = value + 1")
-    db.execute(_META, ("operation_at", at))
+    db.execute(_META, ("operation_at", operation_at))
     if mark is not None:
         db.execute(_META, ("log_hash", mark))
     return int(value(db, "SELECT value FROM meta WHERE key = 'operation'"))

@@ -77,13 +77,13 @@ def bound_undecoded(db: sqlite3.Connection, payload: bytes, error: str) -> tuple
     return b"", f"{error}, not kept: {len(payload)} bytes"
 
 
-def _is_over(db: sqlite3.Connection, sender: Address, at: int, size: int) -> bool:
+def _is_over(db: sqlite3.Connection, sender: Address, moment: int, size: int) -> bool:
     """Count what came; whether it is more than is kept whole of its sender and day."""
     if sender.contact == OWNER:
         return False
     # Two statements: RETURNING makes SQLite open a savepoint, at which the search index is written.
-    db.execute(_COUNT, (at // _DAY, sender.id, size + ROW))
-    return value(db, _COUNTED, (at // _DAY, sender.id)) > MOST
+    db.execute(_COUNT, (moment // _DAY, sender.id, size + ROW))
+    return value(db, _COUNTED, (moment // _DAY, sender.id)) > MOST
 
 
 def _size(text: str) -> int:

@@ -215,12 +215,14 @@ class Ingest:
             raise
         self._db.execute("RELEASE event")
 
-    def _keep_undecoded(self, seq: int, part: int, code: int, at: int, payload: bytes, error: str) -> None:
+    def _keep_undecoded(
+        self, seq: int, part: int, code: int, received_at: int, payload: bytes, error: str
+    ) -> None:
         self._undecoded += 1
         payload, error = floods.bound_undecoded(self._db, payload, error)
         self._db.execute(
             "INSERT OR REPLACE INTO undecoded VALUES (?, ?, ?, ?, ?)",
-            ((seq << _PART_BITS) | part, code, at, payload, error),
+            ((seq << _PART_BITS) | part, code, received_at, payload, error),
         )
 
     def write(self, updates: Sequence[Update], received_at: int) -> None:

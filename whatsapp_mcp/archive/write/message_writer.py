@@ -192,9 +192,9 @@ class MessageWriter:
             self.raw[message] = (update.raw_code, update.raw)
             self.unknown |= update.content.kind is MessageKind.UNKNOWN
 
-    def _retime(self, message: int, at: int, chat: int) -> int:
+    def _retime(self, message: int, sent_at: int, chat: int) -> int:
         self._last_id.clear()
-        new = identity.retime_message(self._db, message, at)
+        new = identity.retime_message(self._db, message, sent_at)
         if message in self.raw:
             self.raw[new] = self.raw.pop(message)
         self.touched.add(chat)
@@ -247,24 +247,24 @@ class MessageWriter:
             self._db, message, database.indexed_body(content.text, file_name, details), chat, sender
         )
 
-    def _free_id(self, at: int, *, live: bool) -> int:
+    def _free_id(self, sent_at: int, *, live: bool) -> int:
         """An id of that second that is free; in the past, where few share one, the first id is just tried."""
-        last = self._last_id.get(at)
+        last = self._last_id.get(sent_at)
         if last is not None:
             return last + 1
-        return self._next_id(at) if live else at << ID_BITS
+        return self._next_id(sent_at) if live else sent_at << ID_BITS
 
-    def _next_id(self, at: int) -> int:
-        first = at << ID_BITS
+    def _next_id(self, sent_at: int) -> int:
+        first = sent_at << ID_BITS
         free = "SELECT coalesce(max(id) + 1, ?1) FROM messages WHERE id >= ?1 AND id < ?2"
         return value(self._db, free, (first, first + (1 << ID_BITS)))
 
-    def _insert_row(self, message: int, at: int, columns: tuple[Any, ...]) -> int:
+    def _insert_row(self, message: int, sent_at: int, columns: tuple[Any, ...]) -> int:
         """Insert a message under that id, or, if it is taken, under the next one of its second."""
         if not self._db.execute(_INSERT, (message, *columns)).rowcount:
-            message = self._next_id(at)
+            message = self._next_id(sent_at)
             self._db.execute(_INSERT, (message, *columns))
-        self._last_id[at] = message
+        self._last_id[sent_at] = message
         return message
 
     def _details(self, content: Content, chat: int, via: int | None) -> dict[str, Any]:
@@ -324,15 +324,15 @@ def _raw_changes(context: WriteContext, messages: MessageWriter) -> list[tuple[i
 
     Asked once, at the end; what is to be stored then is of messages that keep it.
     """
-    found = context.db.execute(
+    rows = context.db.execute(
         "SELECT message_id, path, becomes FROM raw_gone ORDER BY message_id DESC"
     ).fetchall()
-    if found:
+    if rows:
         context.db.execute("DELETE FROM raw_gone")
-    for message, _, becomes in found:
+    for message, _, becomes in rows:
         kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
         if message in messages.raw and value(context.db, kept, (message,)) is None:
             raw = messages.raw.pop(message)
             if becomes is not None:
                 messages.raw[becomes] = raw
-    return found
+    return rows

@@ -60,8 +60,8 @@ def confirm_person(context: WriteContext, jid: str, known: bool) -> None:
 
     Who is in the address book stays known.
     """
-    found = Identities(context.db)
-    contact = found.contact(jid)
+    identities = Identities(context.db)
+    contact = identities.contact(jid)
     context.db.execute(
         "DELETE FROM confirmed WHERE jid IN (SELECT jid FROM addresses WHERE contact_id = ?)", (contact,)
     )
@@ -70,7 +70,7 @@ def confirm_person(context: WriteContext, jid: str, known: bool) -> None:
             "INSERT INTO confirmed SELECT coalesce(lid, pn), ? FROM contacts WHERE id = ?",
             (context.seconds, contact),
         )
-    found.refresh(contact)
+    identities.refresh(contact)
     state.add_contact_changes(context.db, {contact})
 
 
@@ -187,9 +187,9 @@ def record_media_path(
         kept: How many bytes it takes, if it was fetched without being asked for: it may be dropped again.
     """
     db, message = context.db, read.find(context.db, key)
-    found = db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, message)).rowcount
-    if path is None or not found:
-        return bool(found)
+    count = db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, message)).rowcount
+    if path is None or not count:
+        return bool(count)
     state.add_file_change(db, message)
     fetch = state.FILE_STEPS.index(FileStep.FETCH)
     db.execute("DELETE FROM file_problems WHERE message_id = ? AND step = ?", (message, fetch))
@@ -219,11 +219,11 @@ def record_imported_file(context: WriteContext, number: int, key: MessageKey, pa
         MessageNotFound: No such message.
     """
     db, message = context.db, read.find(context.db, key)
-    found = db.execute(
+    count = db.execute(
         "UPDATE media SET path = ?, size = coalesce(size, ?) WHERE message_id = ? AND path IS NULL",
         (path, size, message),
     ).rowcount
-    if found <= 0:
+    if count <= 0:
         return False
     db.execute("INSERT OR REPLACE INTO imported_files VALUES (?, ?)", (message, number))
     db.execute("DELETE FROM file_problems WHERE message_id = ?", (message,))

@@ -64,7 +64,7 @@ def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list
     """
     opened: list[OpenedAddon] = []
     for row in db.execute(_WAITING).fetchall():
-        target, place, sender, at, own_id, name, payload, iv, sender_jid, message, author, chat, who = row
+        target, place, sender, moment, own_id, name, payload, iv, sender_jid, message, author, chat, who = row
         secret = _secret_of(db, raw, message)
         if secret is None:
             continue
@@ -73,9 +73,9 @@ def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list
         plain = _open(secret, target, contact_addresses(db, author), senders, _USES[name], payload, iv)
         if plain is None:
             continue
-        origin = Origin(chat, who, sender_jid, own_id, at, live=True)
+        origin = Origin(chat, who, sender_jid, own_id, moment, live=True)
         with suppress(*UNDECODABLE):
-            key = (target, place, sender, at, own_id)
+            key = (target, place, sender, moment, own_id)
             opened.append(OpenedAddon(key, tuple(_updates(name, plain, origin, target))))
     return opened
 
@@ -85,8 +85,8 @@ def _secret_of(db: sqlite3.Connection, raw: sqlite3.Connection, message: int) ->
     own = "SELECT details ->> 'secret' FROM messages WHERE id = ? AND details IS NOT NULL"
     if secret := value(db, own, (message,)):
         return bytes.fromhex(secret)
-    found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
-    return _secret(*found) if found else None
+    row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
+    return _secret(*row) if row else None
 
 
 def _secret(code: int, payload: bytes) -> bytes | None:

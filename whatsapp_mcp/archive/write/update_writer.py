@@ -79,12 +79,12 @@ class StateWriter:
             self._messages.touched.update(state.addon_chats(db, address))
         if changed and not update.everyone:
             contact = OWNER if update.contact is None else self._identities.contact(update.contact, update.at)
-            found = state.addon_messages(db, update.wa_ids[-1], address)
+            messages = state.addon_messages(db, update.wa_ids[-1], address)
             state.add_change(
                 db, "receipt",
-                chat=found[0].target.chat if found else chat,
+                chat=messages[0].target.chat if messages else chat,
                 wa_id=update.wa_ids[-1],
-                ref=found[0].ref if found else None,
+                ref=messages[0].ref if messages else None,
                 actor=contact,
                 detail=update.mark.name.lower(),
             )  # fmt: skip
@@ -117,7 +117,7 @@ class StateWriter:
             if name:
                 self._name(update.jid, kind, name, update.at, update.looked_up)
 
-    def _name(self, jid: str, kind: NameKind, name: str, at: int, looked_up: bool) -> None:
+    def _name(self, jid: str, kind: NameKind, name: str, updated_at: int, looked_up: bool) -> None:
         known = self._identities.names.get((jid, kind))
         if known is None:
             row = self._db.execute(
@@ -125,15 +125,15 @@ class StateWriter:
             ).fetchone()
             known = (row[0], row[1]) if row else (-1, "")
         if looked_up and name != known[1]:
-            at = max(at, known[0] + 1)
-        self._identities.names[jid, kind] = max(known, (at, name))
-        if (at, name) <= known:
+            updated_at = max(updated_at, known[0] + 1)
+        self._identities.names[jid, kind] = max(known, (updated_at, name))
+        if (updated_at, name) <= known:
             return
         contact = self._identities.contact(jid)
         self._db.execute(
             """INSERT INTO names VALUES (?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET name = excluded.name, at = excluded.at""",
-            (jid, int(kind), name, at),
+            (jid, int(kind), name, updated_at),
         )
         shown = f"SELECT {_SHOWN[kind]} FROM contacts WHERE id = ?"  # noqa: S608
         if value(self._db, shown, (contact,)) != name:
@@ -177,13 +177,13 @@ class StateWriter:
         read = incoming[update.count] if update.count else newest_first[0]
         chat = self._identities.address(update.chat)
         sender = self._identities.sender(read.sender, read.at)
-        found = [
+        messages = [
             one
             for one in state.addon_messages(self._db, read.wa_id, chat.id)
             if (one.target.sender == OWNER) == (sender == OWNER)
         ]
-        if found:
-            message = min(found, key=lambda one: one.target.sender != sender)
+        if messages:
+            message = min(messages, key=lambda one: one.target.sender != sender)
             state.seen(self._db, message.target.chat, self._reader_address(update.chat, None), message.id, 0)
             self._messages.attribute(update.chat, None, read.wa_id)
         self._messages.touched.update(state.addon_chats(self._db, chat.id))

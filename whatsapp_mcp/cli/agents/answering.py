@@ -110,12 +110,12 @@ def _chat_row(chat: AgentChat, zone: tzinfo) -> tuple[str, ...]:
     from whatsapp_mcp.archive.exporting import printable
 
     last = chat.last
-    told = f"{chat.open} open" if chat.open else ""
+    status = f"{chat.open} open" if chat.open else ""
     if last is not None and last.done_at is not None:
         when = f"{local(last.done_at, zone):%Y-%m-%d %H:%M}"
-        told += f"{', ' if told else ''}last {last.state.value} {when}"
-        told += f": {last.reason}" if last.reason else ""
-    return isolated(printable(chat.name)), number_of(chat.chat) or chat.chat, chat.agent, told
+        status += f"{', ' if status else ''}last {last.state.value} {when}"
+        status += f": {last.reason}" if last.reason else ""
+    return isolated(printable(chat.name)), number_of(chat.chat) or chat.chat, chat.agent, status
 
 
 def _asking_row(pairing: Pairing, zone: tzinfo) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ def described(approval: Approval, zone: tzinfo) -> str:
 def _as_data(approval: Approval) -> dict[str, Any]:
     data = asdict(approval)
     times = ("created_at", "expires_at", "decided_at")
-    return data | {name: rfc3339(at) if (at := data[name]) else None for name in times}
+    return data | {name: rfc3339(moment) if (moment := data[name]) else None for name in times}
 
 
 def exposures(account: str, cleared: str | None, *, clear_all: bool, as_json: bool) -> None:

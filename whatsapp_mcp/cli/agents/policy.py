@@ -57,8 +57,8 @@ def explain(
     What the content of a message may add (a card number, words of another chat) is not part of it.
     """
     folder = known_account(account)
-    found = anyio.run(_explained, folder, tool, chat, principal, tainted)
-    typer.echo(json.dumps(_data(found), ensure_ascii=False) if as_json else _told(found))
+    explanation = anyio.run(_explained, folder, tool, chat, principal, tainted)
+    typer.echo(json.dumps(_data(explanation), ensure_ascii=False) if as_json else _told(explanation))
 
 
 @app.command("test")
@@ -143,10 +143,10 @@ async def _facts(archive: ReadingArchive, text: str) -> ChatFacts:
         raise
 
 
-def _told(found: _Explained) -> str:
+def _told(explanation: _Explained) -> str:
     from whatsapp_mcp.policy import visible
 
-    act, situation, decision = found
+    act, situation, decision = explanation
     lines = [
         f"{decision.verdict}: {decision.reason}",
         f"  rule    {decision.rule}",
@@ -171,8 +171,8 @@ def _named(chat: ChatFacts) -> str:
     return f"{name}{chat.number or chat.jid} ({', '.join([chat.kind.value, *filter(None, notes)])})"
 
 
-def _data(found: _Explained) -> dict[str, Any]:
-    act, situation, decision = found
+def _data(explanation: _Explained) -> dict[str, Any]:
+    act, situation, decision = explanation
     return {
         "verdict": decision.verdict,
         "rule": decision.rule,

@@ -41,11 +41,13 @@ def list_scheduled(as_json: AsJson = False, account: Account = "") -> None:
                 for entry in await archive.scheduled_sends()
             ]
 
-    found = anyio.run(read)
+    entries = anyio.run(read)
     if as_json:
-        typer.echo(json.dumps([_data(entry, name) for entry, name in found], ensure_ascii=False))
+        typer.echo(json.dumps([_data(entry, name) for entry, name in entries], ensure_ascii=False))
         return
-    typer.echo(aligned([_row(entry, name) for entry, name in found]) if found else "Nothing is scheduled.")
+    typer.echo(
+        aligned([_row(entry, name) for entry, name in entries]) if entries else "Nothing is scheduled."
+    )
 
 
 @app.command()
@@ -63,7 +65,7 @@ def cancel(send_id: SendId, account: Account = "") -> None:
 
 
 @app.command()
-def move(send_id: SendId, at: At, account: Account = "") -> None:
+def move(send_id: SendId, time: At, account: Account = "") -> None:
     """Move one to another moment.
 
     It gets a new number.
@@ -74,7 +76,7 @@ def move(send_id: SendId, at: At, account: Account = "") -> None:
     from whatsapp_mcp.models import SendStatus
 
     zone = settings.load().zone
-    moment = time_grammar.later(at, zone, datetime.now(UTC))
+    moment = time_grammar.later(time, zone, datetime.now(UTC))
 
     async def run(devices: Devices, archive: ReadingArchive) -> SendResult:
         entry = await _scheduled(archive, send_id)

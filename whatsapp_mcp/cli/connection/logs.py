@@ -75,11 +75,11 @@ def _by_time(logs: Iterable[Iterable[str]]) -> list[str]:
     """The lines of several logs in one; a line without a time stays behind the one before it."""
     timed: list[tuple[str, str]] = []
     for log in logs:
-        at = ""
+        timestamp = ""
         for line in log:
             entry = _ENTRY.fullmatch(line)
-            at = entry["time"] if entry else at
-            timed.append((at, line))
+            timestamp = entry["time"] if entry else timestamp
+            timed.append((timestamp, line))
     return [line for _, line in sorted(timed, key=itemgetter(0))]
 
 

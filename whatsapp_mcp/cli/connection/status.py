@@ -72,8 +72,8 @@ def print_status(status: ConnectionStatus, *, as_json: bool = False) -> ExitCode
 
 def print_statuses(statuses: Sequence[ConnectionStatus], *, as_json: bool = False) -> ExitCode:
     """Print those of several accounts: an array for a program, one after the other for a person."""
-    told = [_told(status, as_json=as_json) for status in statuses]
-    typer.echo(f"[{', '.join(told)}]" if as_json else "\n\n".join(told))
+    texts = [_told(status, as_json=as_json) for status in statuses]
+    typer.echo(f"[{', '.join(texts)}]" if as_json else "\n\n".join(texts))
     return _exit_code(statuses)
 
 

@@ -241,10 +241,10 @@ async def _link(agent: _Agent, scenario: Scenario) -> None:
 
 
 async def _fill(agent: _Agent, scenario: Scenario) -> None:
-    told = scenario.remember()
+    count = scenario.remember()
     await scenario.phone.hand_over()
-    agent.thinks(f"The phone sends {told} messages of the last days and its address book.")
-    await agent.awaits(lambda text: _count(text) >= told, "list_messages", limit=100)
+    agent.thinks(f"The phone sends {count} messages of the last days and its address book.")
+    await agent.awaits(lambda text: _count(text) >= count, "list_messages", limit=100)
     with anyio.move_on_after(BOOK_LIMIT):  # no harm without it: names then stand with a ~
         await agent.awaits(_is_in_the_address_book, "search_contacts", query=FRIEND)
 

@@ -109,12 +109,12 @@ def _left(name: str, folder: AccountFolder) -> Finding:
 
 def _of_state(name: str, said: str, state: ConnectionState, action: str | None, failures: int) -> Finding:
     """Report whether a state of the connection keeps a server from its work."""
-    told = advice(state, action) if action else None
+    next_step = advice(state, action) if action else None
     if state in _AT_WORK or (state.traits.connecting and not failures):
-        return Finding(name, True, said, told if state.traits.needs_person else None)
+        return Finding(name, True, said, next_step if state.traits.needs_person else None)
     if state.traits.connecting:
-        told = f"{told or ''} {_ONLINE}".lstrip()
-    return Finding(name, False, said, told)
+        next_step = f"{next_step or ''} {_ONLINE}".lstrip()
+    return Finding(name, False, said, next_step)
 
 
 def _state(state: ConnectionState, reason: str | None) -> str:

@@ -145,15 +145,15 @@ def _parts(text: str) -> Iterator[str]:
             yield from filter(None, (parts.hostname, parts.username, parts.password))
 
 
-def report(found: Sequence[Finding], redactor: Redactor | None = None) -> str:
+def report(findings: Sequence[Finding], redactor: Redactor | None = None) -> str:
     """The text.
 
     Args:
-        found: What the checks found.
+        findings: What the checks found.
         redactor: Takes out what is private; None knows this computer and its settings.
     """
     redact = redactor or Redactor.here()
-    rows = [(_mark(finding), redact.name_of(finding), redact.detail_of(finding)) for finding in found]
+    rows = [(_mark(finding), redact.name_of(finding), redact.detail_of(finding)) for finding in findings]
     return f"{_HEAD}\n\n{_system()}\n\n{aligned(rows)}\n"
 
 

@@ -64,10 +64,8 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
     mode = "mode=ro" if running_leader(folder) is not None else _undisturbed(path)
     key = None if path == folder.client_db else folder.key_of(path)
     try:
-        found = f"{path.as_uri()}?{mode}"
-        with closing(
-            encryption.connect(found, key, uri=True, timeout=_LOCK_LIMIT, isolation_level=None)
-        ) as db:
+        uri = f"{path.as_uri()}?{mode}"
+        with closing(encryption.connect(uri, key, uri=True, timeout=_LOCK_LIMIT, isolation_level=None)) as db:
             if mode == "mode=ro" and db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 raise Unread("is in use")  # without a log its reader would keep its writer waiting
             if path in {folder.client_db, folder.inbox_db}:
@@ -136,10 +134,10 @@ def integrity(folder: AccountFolder, limit: float = QUICK_CHECK_LIMIT) -> Findin
 def _identity(path: Path) -> tuple[int, int, int] | None:
     """Return what changes when a file is written, but not when it is read; None without a file."""
     try:
-        found = path.stat()
+        file_stat = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return file_stat.st_ino, file_stat.st_size, file_stat.st_mtime_ns
 
 
 def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], float] = time.monotonic) -> bool:
@@ -151,14 +149,14 @@ def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], floa
     until = clock() + limit
     db.set_progress_handler(lambda: int(clock() > until), _STEPS_BETWEEN_CHECKS)
     try:
-        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        result = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname == "SQLITE_INTERRUPT":
             return False
         raise
     finally:
         db.set_progress_handler(None, 0)
-    if found != "ok":
+    if result != "ok":
         raise sqlite3.DatabaseError("database disk image is malformed")
     return True
 

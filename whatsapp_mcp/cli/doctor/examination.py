@@ -90,9 +90,9 @@ def examine(*, over_network: bool = False) -> Iterator[Finding]:
     Args:
         over_network: Whether WhatsApp's servers may be asked, too.
     """
-    told: dict[str, str] = {}
+    reported_by: dict[str, str] = {}
     for finding in _all(over_network=over_network):
-        if finding.ok or told.setdefault(finding.detail, finding.name) == finding.name:
+        if finding.ok or reported_by.setdefault(finding.detail, finding.name) == finding.name:
             yield finding
 
 
@@ -162,32 +162,32 @@ def run(*, online: bool = False, bundle: bool = False, yes: bool = False, as_jso
     if bundle and as_json:
         raise InvalidArgument("The report of --bundle is text.", "Use --json without --bundle.")
     examined = examine(over_network=online)
-    found = list(examined if bundle or as_json else _printed(examined))
+    findings = list(examined if bundle or as_json else _printed(examined))
     if bundle:
-        _write(report(found), yes=yes)
+        _write(report(findings), yes=yes)
     elif as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
+        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:
-        typer.echo(_summary(found))
-    return ExitCode.OK if all(finding.ok for finding in found) else ExitCode.FAILED
+        typer.echo(_summary(findings))
+    return ExitCode.OK if all(finding.ok for finding in findings) else ExitCode.FAILED
 
 
-def _printed(found: Iterable[Finding]) -> Iterator[Finding]:
+def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
     """The findings, each printed as it comes: some checks take seconds."""
     out = Console(highlight=False)
-    for finding in found:
+    for finding in findings:
         out.print(f"{_mark(finding)} {escape(_title(finding))}: {escape(finding.detail)}", soft_wrap=True)
         if finding.action:
             out.print(f"     {escape(finding.action)}", soft_wrap=True)
         yield finding
 
 
-def _summary(found: Sequence[Finding]) -> str:
+def _summary(findings: Sequence[Finding]) -> str:
     """All of it in one line."""
-    failed = [_title(finding) for finding in found if not finding.ok]
+    failed = [_title(finding) for finding in findings if not finding.ok]
     if failed:
-        return f"{len(failed)} of {len(found)} failed: {', '.join(failed)}."
-    notes = sum(finding.action is not None for finding in found)
+        return f"{len(failed)} of {len(findings)} failed: {', '.join(failed)}."
+    notes = sum(finding.action is not None for finding in findings)
     return f"All is well, with {notes} {'note' if notes == 1 else 'notes'}." if notes else "All is well."
 
 

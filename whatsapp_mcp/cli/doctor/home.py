@@ -92,8 +92,8 @@ def home(loaded: Settings) -> Finding:
             said = f"{folder} can be read by others ({mode:o})"
             return Finding("home folder", False, said, f"chmod 700 {folder}")
         accounts = folder / "accounts"
-        if accounts.exists() and not (found := _writable(accounts, "")).ok:
-            return found
+        if accounts.exists() and not (finding := _writable(accounts, "")).ok:
+            return finding
         return _writable(folder, str(folder))
     except OSError as error:
         return _unusable(folder, error)
@@ -147,19 +147,19 @@ def permissions(loaded: Settings) -> Finding:
     """Check whether each file with keys, tokens or messages is private to this user."""
     if not HAS_MODES:
         return Finding("permissions", True, "this system has no permission bits")
-    if loaded.home.exists() and is_foreign(found := loaded.home.stat()):
-        said = f"{loaded.home} belongs to another user (uid {found.st_uid})"
+    if loaded.home.exists() and is_foreign(file_stat := loaded.home.stat()):
+        said = f"{loaded.home} belongs to another user (uid {file_stat.st_uid})"
         return Finding("permissions", False, said, "Run whatsapp-mcp as that user, without sudo.")
     open_files: list[str] = []
     foreign: list[str] = []
     for path in _private(loaded):
         try:
-            found = path.lstat()
+            file_stat = path.lstat()
         except OSError:  # gone since it was listed, or in a folder that `home folder` tells of
             continue
-        if is_foreign(found):
+        if is_foreign(file_stat):
             foreign.append(str(path))
-        elif not stat.S_ISLNK(found.st_mode) and open_to_others(found) is not None:
+        elif not stat.S_ISLNK(file_stat.st_mode) and open_to_others(file_stat) is not None:
             open_files.append(str(path))
     if foreign:
         said = f"{listed(foreign)} belong to another user, perhaps since a command ran with sudo"
@@ -253,26 +253,26 @@ def applications(loaded: Settings, machine: Machine | None = None) -> Finding:
     Configurations are read, and nothing is started. A program that is not there is a fault; another one may
     be meant.
     """
-    found = hosts.found(machine or Machine.here())
-    if not found:
+    entries = hosts.found(machine or Machine.here())
+    if not entries:
         return Finding("hosts", True, "no application is set up here", "Run `whatsapp-mcp install HOST`.")
-    gone = [each for each in found if shutil.which(each.launch.command) is None]
-    others = [each for each in found if each not in gone and not _is_this(each.launch, loaded.home)]
+    gone = [each for each in entries if shutil.which(each.launch.command) is None]
+    others = [each for each in entries if each not in gone and not _is_this(each.launch, loaded.home)]
     if gone:
         said = f"{_titles(gone)}: the program that is to be started is not there"
         return Finding("hosts", False, said, _install(gone))
     if others:
         said = f"{_titles(others)}: another installation or another home folder is used"
         return Finding("hosts", True, said, f"If that is not meant: {_install(others)}")
-    return Finding("hosts", True, f"this program is started by {_titles(found)}")
+    return Finding("hosts", True, f"this program is started by {_titles(entries)}")
 
 
-def _titles(found: Sequence[Found]) -> str:
-    return ", ".join(sorted({each.host.title for each in found}))
+def _titles(entries: Sequence[Found]) -> str:
+    return ", ".join(sorted({each.host.title for each in entries}))
 
 
-def _install(found: Sequence[Found]) -> str:
-    commands = [f"`whatsapp-mcp install {name}`" for name in sorted({each.host.name for each in found})]
+def _install(entries: Sequence[Found]) -> str:
+    commands = [f"`whatsapp-mcp install {name}`" for name in sorted({each.host.name for each in entries})]
     return f"Run {' and '.join(commands)}."
 
 

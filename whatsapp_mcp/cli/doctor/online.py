@@ -116,8 +116,8 @@ def answer(
         return [Finding("whatsapp", False, f"{host} does not answer within {limit:g} s", "Try again later.")]
     except httpx2.HTTPError as error:
         return [_failed(str(host), error)]
-    told = [Finding("whatsapp", True, f"{host} answers, with a certificate that is trusted")]
-    return [*told, *_clock(response.headers.get("Date", ""), now or datetime.now(UTC))]
+    results = [Finding("whatsapp", True, f"{host} answers, with a certificate that is trusted")]
+    return [*results, *_clock(response.headers.get("Date", ""), now or datetime.now(UTC))]
 
 
 def _no_proxy() -> Finding:

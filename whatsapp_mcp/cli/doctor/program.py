@@ -147,9 +147,9 @@ def libmagic() -> Finding:
     try:
         return Finding("libmagic", True, f"brought by {_MAGIC} {metadata.version(_MAGIC)}")
     except metadata.PackageNotFoundError:
-        found = ctypes.util.find_library("magic")
-    if found:
-        return Finding("libmagic", True, f"the system's ({found})")
+        library_name = ctypes.util.find_library("magic")
+    if library_name:
+        return Finding("libmagic", True, f"the system's ({library_name})")
     return Finding("libmagic", False, f"neither {_MAGIC} nor the system has it", REINSTALL)
 
 

@@ -92,10 +92,10 @@ def _differing(old: str, new: str) -> tuple[list[str], list[str]]:
     return [part for part in (old[: len(old) - end],) if part], [new[: len(new) - end]]
 
 
-def _common(one: str, other: str) -> int:
+def _common(text: str, other: str) -> int:
     """Return the number of characters that two texts share at their beginning."""
     return next(
-        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+        (at for at, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other))
     )
 
 
@@ -221,10 +221,10 @@ def _content(host: Host, path: Path) -> bytes | None:
             )
         if not path.exists():
             return None
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > _LARGEST:
+        file_stat = path.stat()
+        if not stat.S_ISREG(file_stat.st_mode) or file_stat.st_nlink > 1 or file_stat.st_size > _LARGEST:
             raise _not_ours(path, "it is not a file of its own")
-        if is_foreign(found):
+        if is_foreign(file_stat):
             raise _not_ours(path, "it belongs to another user")
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
             raise _not_ours(path, "it is not writable")

@@ -49,10 +49,10 @@ class _Object:
         Raises:
             ValueError: There are several.
         """
-        found = [member for member in self.members if member.key == key]
-        if len(found) > 1:
+        matches = [member for member in self.members if member.key == key]
+        if len(matches) > 1:
             raise ValueError("a key is there twice")
-        return found[0] if found else None
+        return matches[0] if matches else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +80,27 @@ class _Document:
             raise ValueError("something follows the object")
         return root
 
-    def object(self, at: int) -> _Object:
+    def object(self, opening: int) -> _Object:
         """The object that begins here.
 
         Raises:
             ValueError: None does.
         """
-        if self.plain[at : at + 1] != "{":
+        if self.plain[opening : opening + 1] != "{":
             raise ValueError("it is not an object")
-        members = tuple(_members(self.plain, at + 1))
-        return _Object(at, _after_blank(self.plain, members[-1].end if members else at + 1), members)
+        members = tuple(_members(self.plain, opening + 1))
+        return _Object(
+            opening, _after_blank(self.plain, members[-1].end if members else opening + 1), members
+        )
 
     def comma(self, member: _Member) -> int | None:
         """Return the position of the comma after a member, even a trailing one; None without a comma."""
-        at = member.end
-        while (found := _TOKEN.match(self.text, at)) and not found["comma"]:
-            if not (found["blank"] or found["line"] or found["block"]):
+        position = member.end
+        while (token := _TOKEN.match(self.text, position)) and not token["comma"]:
+            if not (token["blank"] or token["line"] or token["block"]):
                 return None
-            at = found.end()
-        return found and found.start()
+            position = token.end()
+        return token and token.start()
 
 
 def read(text: str) -> dict[str, Any]:
@@ -126,23 +128,23 @@ def _document(text: str) -> _Document:
     """
     pieces: list[str] = []
     line_comments: set[int] = set()
-    at, last, comma = 0, "", None
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            raise json.JSONDecodeError("it is not JSON", text, at)
-        at = found.end()
-        if found["line"]:
-            line_comments.add(at)
-        if found["blank"] or found["line"] or found["block"]:
-            pieces.append(found["blank"] or _NO_LINE_END.sub(" ", found[0]))
+    position, last, comma = 0, "", None
+    while position < len(text):
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise json.JSONDecodeError("it is not JSON", text, position)
+        position = token.end()
+        if token["line"]:
+            line_comments.add(position)
+        if token["blank"] or token["line"] or token["block"]:
+            pieces.append(token["blank"] or _NO_LINE_END.sub(" ", token[0]))
             continue
-        if comma is not None and found[0][0] in "]}":
+        if comma is not None and token[0][0] in "]}":
             pieces[comma] = " "
         # One that follows no value is no trailing comma: it stays, and the decoder refuses it.
-        comma = len(pieces) if found["comma"] and last not in {"", "[", "{", ",", ":"} else None
-        last = found[0][-1]
-        pieces.append(found[0])
+        comma = len(pieces) if token["comma"] and last not in {"", "[", "{", ",", ":"} else None
+        last = token[0][-1]
+        pieces.append(token[0])
     return _Document(text, "".join(pieces), frozenset(line_comments))
 
 
@@ -161,11 +163,11 @@ def with_entry(text: str, container: str, name: str, value: Any) -> str:
     if holder is None:
         return _inserted(document, root, container, {name: value})
     inner = document.object(holder.value)
-    found = inner.member(name)
-    if found is None:
+    member = inner.member(name)
+    if member is None:
         return _inserted(document, inner, name, value)
-    renewed = _written(document, value, _margin(text, found.start))
-    return text[: found.value] + renewed + text[found.end :]
+    renewed = _written(document, value, _margin(text, member.start))
+    return text[: member.value] + renewed + text[member.end :]
 
 
 def without_entry(text: str, container: str, name: str, *, keeps_container: bool) -> str:
@@ -177,10 +179,10 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
     document = _document(text)
     holder = document.root().member(container)
     inner = holder and document.object(holder.value)
-    found = inner and inner.member(name)
-    if not inner or not found:
+    member = inner and inner.member(name)
+    if not inner or not member:
         raise ValueError("it is not there")
-    document = _document(_removed(document, inner, found))
+    document = _document(_removed(document, inner, member))
     root = document.root()
     emptied = root.member(container)
     assert emptied is not None
@@ -195,30 +197,30 @@ def written(whole: Mapping[str, Any]) -> str:
     return json.dumps(whole, indent=_INDENT, ensure_ascii=False)
 
 
-def _members(text: str, at: int) -> Iterator[_Member]:
-    at = _after_blank(text, at)
-    if text[at : at + 1] == "}":
+def _members(text: str, start: int) -> Iterator[_Member]:
+    start = _after_blank(text, start)
+    if text[start : start + 1] == "}":
         return
     while True:
-        key, colon = _DECODER.raw_decode(text, at)
+        key, colon = _DECODER.raw_decode(text, start)
         colon = _after_blank(text, colon)
         if not isinstance(key, str) or text[colon : colon + 1] != ":":
             raise ValueError("it is not JSON")
         value = _after_blank(text, colon + 1)
         _, end = _DECODER.raw_decode(text, value)
-        yield _Member(key, at, value, end)
+        yield _Member(key, start, value, end)
         after = _after_blank(text, end)
         if text[after : after + 1] == "}":
             return
         if text[after : after + 1] != ",":
             raise ValueError("it is not JSON")
-        at = _after_blank(text, after + 1)
+        start = _after_blank(text, after + 1)
 
 
-def _after_blank(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    assert found is not None
-    return found.end()
+def _after_blank(text: str, position: int) -> int:
+    blank = _BLANK.match(text, position)
+    assert blank is not None
+    return blank.end()
 
 
 def _inserted(document: _Document, into: _Object, key: str, value: Any) -> str:
@@ -231,14 +233,14 @@ def _inserted(document: _Document, into: _Object, key: str, value: Any) -> str:
     behind = last.end if trailing is None else trailing + 1
     comments = _REST_OF_LINE.match(text, behind)
     assert comments is not None
-    at = comments.end()
+    end = comments.end()
     blank = _blank_before_last(document, into)
     # A comment would go on over what follows it on its line.
-    if "\n" not in blank and at in document.line_comments:
+    if "\n" not in blank and end in document.line_comments:
         blank = _newline(text) + _margin(text, last.start)
     written = _written(document, value, blank.rpartition("\n")[2], inline="\n" not in blank)
     comma, ours = (",", "") if trailing is None else ("", ",")
-    return f"{text[: last.end]}{comma}{text[last.end : at]}{blank}{name}: {written}{ours}{text[at:]}"
+    return f"{text[: last.end]}{comma}{text[last.end : end]}{blank}{name}: {written}{ours}{text[end:]}"
 
 
 def _inserted_alone(document: _Document, into: _Object, name: str, value: Any) -> str:
@@ -320,9 +322,9 @@ def _unit(document: _Document) -> str:
     return unit or _INDENT
 
 
-def _margin(text: str, at: int) -> str:
+def _margin(text: str, position: int) -> str:
     """The blank with which the line of this place begins."""
-    begin = text.rfind("\n", 0, at) + 1
-    found = re.compile(r"[ \t]*").match(text, begin)
-    assert found is not None
-    return found[0]
+    begin = text.rfind("\n", 0, position) + 1
+    blank = re.compile(r"[ \t]*").match(text, begin)
+    assert blank is not None
+    return blank[0]

@@ -76,8 +76,8 @@ class Machine:
         it (`${CLAUDE_CONFIG_DIR:-~}`), may hold a `*`, and has `/` between its parts.
         """
         paths = [path for place in places for path in self._paths(place)]
-        found = [path for path in paths if Path(path).is_file()]
-        return (found or [path for path in paths if Path(path).parent.is_dir()] or paths)[0]
+        files = [path for path in paths if Path(path).is_file()]
+        return (files or [path for path in paths if Path(path).parent.is_dir()] or paths)[0]
 
     def program(self, name: str) -> str | None:
         """The full path of a program on the PATH."""
@@ -137,8 +137,8 @@ class Launch:
         if program in SCRIPTS:
             return True
         if _PYTHON.fullmatch(program):
-            at = _after_options(self.args, ("-m",))
-            return self.args[at : at + 2] == ("-m", _MODULE)
+            index = _after_options(self.args, ("-m",))
+            return self.args[index : index + 2] == ("-m", _MODULE)
         words = (program, *self.args)
         runner = next((each for each in _RUNNERS if words[: len(each)] == each), None)
         wanted = _source_of(words[len(runner) :]) if runner else None
@@ -167,19 +167,21 @@ def launch_of(entry: Any) -> Launch | None:
 
 def _source_of(words: Sequence[str]) -> str | None:
     """Return the requirement that a runner is told to install; None if there is none."""
-    at = _after_options(words, _SOURCES)
-    option, equals, value = words[at].partition("=") if at < len(words) else ("", "", "")
+    index = _after_options(words, _SOURCES)
+    option, equals, value = words[index].partition("=") if index < len(words) else ("", "", "")
     if option not in _SOURCES:
         return option + equals + value or None
-    return value if equals else next(iter(words[at + 1 :]), None)
+    return value if equals else next(iter(words[index + 1 :]), None)
 
 
 def _after_options(words: Sequence[str], sought: Sequence[str]) -> int:
     """The place of the first word that is no option and no value of one, or is an option that is sought."""
-    at = 0
-    while at < len(words) and words[at].startswith("-") and words[at].partition("=")[0] not in sought:
-        at += 2 if words[at] in _WITH_VALUE else 1
-    return at
+    index = 0
+    while (
+        index < len(words) and words[index].startswith("-") and words[index].partition("=")[0] not in sought
+    ):
+        index += 2 if words[index] in _WITH_VALUE else 1
+    return index
 
 
 def _list(value: Any) -> list[Any]:

@@ -51,19 +51,19 @@ class Admission:
         self._clock = clock
         self._tell_edited = tell_edited
 
-    async def messages(self, found: HandOn) -> list[Message]:
+    async def messages(self, hand_on: HandOn) -> list[Message]:
         """The messages of a hand-on that are still there and in its chat; the owner's own as they were."""
-        kept, edited = await self._present(found)
+        kept, edited = await self._present(hand_on)
         for message in edited:
             logger.warning("agent: #%d was changed since the phone wrote it: no order", message.ref)
         return kept
 
-    async def _present(self, found: HandOn) -> tuple[list[Message], list[Message]]:
+    async def _present(self, hand_on: HandOn) -> tuple[list[Message], list[Message]]:
         """The messages of a hand-on that are still there: as they were, and orders that were edited."""
-        chat = await self._archive.chat_facts(found.chat)
+        chat = await self._archive.chat_facts(hand_on.chat)
         kept: list[Message] = []
         edited: list[Message] = []
-        for ref in found.refs:
+        for ref in hand_on.refs:
             try:
                 message = await self._archive.message(ref)
             except MessageNotFound:
@@ -77,48 +77,50 @@ class Admission:
             (edited if is_edited else kept).append(message)
         return kept, edited
 
-    async def unheard_voices(self, found: HandOn) -> list[int]:
+    async def unheard_voices(self, hand_on: HandOn) -> list[int]:
         """The refs of voice notes whose words are not known yet."""
         return [
             each.ref
-            for each in await self.messages(found)
+            for each in await self.messages(hand_on)
             if each.kind is MessageKind.VOICE and each.reading is None and each.problem is None
         ]
 
-    async def settle(self, found: HandOn) -> bool:
+    async def settle(self, hand_on: HandOn) -> bool:
         """Let a burst wait for its agent once it is over; true if it does."""
         now, agent = self._clock.now(), self._settings.now().agent
-        if found.order_ref is None:
-            if now - found.at >= MATERIAL_WAITS:
-                await self.drop(found, "nothing but forwarded messages")
+        if hand_on.order_ref is None:
+            if now - hand_on.at >= MATERIAL_WAITS:
+                await self.drop(hand_on, "nothing but forwarded messages")
             return False
-        waits = bool(await self.unheard_voices(found))
-        if not rules.is_settled(found, agent.settle, now, transcripts_wait=waits, patience=PATIENCE):
+        waits = bool(await self.unheard_voices(hand_on))
+        if not rules.is_settled(hand_on, agent.settle, now, transcripts_wait=waits, patience=PATIENCE):
             return False
-        return await self._ledger.handed_on.move(found, HandOnState.WAITING, now)
+        return await self._ledger.handed_on.move(hand_on, HandOnState.WAITING, now)
 
-    async def may_go(self, found: HandOn) -> bool:
+    async def may_go(self, hand_on: HandOn) -> bool:
         """Return whether waiting messages may go to their agent now; drop messages that never may."""
         now, settings = self._clock.now(), self._settings.now()
         agent, record = settings.agent, self._ledger.handed_on
-        chat = await self._archive.chat_facts(found.chat)
-        if agent_of(agent, chat, self._ledger.pairings.is_paired) != found.agent:
-            return await self.drop(found, "the chat has no such agent any more")
-        if now - found.at >= rules.KEPT:
-            return await self.drop(found, "no agent took it for a day")
+        chat = await self._archive.chat_facts(hand_on.chat)
+        if agent_of(agent, chat, self._ledger.pairings.is_paired) != hand_on.agent:
+            return await self.drop(hand_on, "the chat has no such agent any more")
+        if now - hand_on.at >= rules.KEPT:
+            return await self.drop(hand_on, "no agent took it for a day")
         ruling = Policy.of(settings).ruling(chat, "read")
         if ruling is not None and ruling.verdict != "allow":
-            return await self.drop(found, "a rule keeps agents from reading the chat")
-        before = [each for each in record.latest(found.chat, agent.limits.turns + 1) if each.id < found.id]
-        if not chat.is_own and rules.is_loop(found, before, agent):
-            return await self.drop(found, "a loop: nobody paused for two minutes")
-        if rules.full_until(record.answered_since(found.chat, now - _HOUR), agent, now) is not None:
+            return await self.drop(hand_on, "a rule keeps agents from reading the chat")
+        before = [
+            each for each in record.latest(hand_on.chat, agent.limits.turns + 1) if each.id < hand_on.id
+        ]
+        if not chat.is_own and rules.is_loop(hand_on, before, agent):
+            return await self.drop(hand_on, "a loop: nobody paused for two minutes")
+        if rules.full_until(record.answered_since(hand_on.chat, now - _HOUR), agent, now) is not None:
             return False
         most = agent.limits.cost_per_day
         if most is not None and record.cost_since(now - _DAY) >= most:
             return False
         if chat.is_own:
-            _, edited = await self._present(found)
+            _, edited = await self._present(hand_on)
             for message in edited:
                 await self._tell_edited(message)
             return True
@@ -128,8 +130,8 @@ class Admission:
             return False
         return True
 
-    async def drop(self, found: HandOn, reason: str) -> bool:
+    async def drop(self, hand_on: HandOn, reason: str) -> bool:
         """Nobody answers it; always false."""
-        logger.info("agent: %d is dropped: %s", found.id, reason)
-        await self._ledger.handed_on.move(found, HandOnState.DROPPED, self._clock.now(), reason=reason)
+        logger.info("agent: %d is dropped: %s", hand_on.id, reason)
+        await self._ledger.handed_on.move(hand_on, HandOnState.DROPPED, self._clock.now(), reason=reason)
         return False

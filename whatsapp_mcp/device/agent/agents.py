@@ -116,7 +116,7 @@ class Agents:
         if not self._settings.now().agent.is_on:
             return
         own = self._own()
-        written = [each for event in events if (each := phone_message_in(event, own)) is not None]
+        written = [message for event in events if (message := phone_message_in(event, own)) is not None]
         if written:
             try:
                 await self._ledger.handed_on.note_phone(written, self._clock.now())
@@ -179,17 +179,17 @@ class Agents:
         if not numbers:
             self._transcribed.clear()
 
-    async def _settle(self, tasks: TaskGroup, found: HandOn) -> bool:
-        for ref in await self._admission.unheard_voices(found):
+    async def _settle(self, tasks: TaskGroup, hand_on: HandOn) -> bool:
+        for ref in await self._admission.unheard_voices(hand_on):
             if ref not in self._transcribed:
                 self._transcribed.add(ref)
-                tasks.start_soon(self._transcribe, found.chat, ref)
-        if not await self._admission.settle(found):
-            return found.order_ref is None  # it waits for minutes: no need to look often
+                tasks.start_soon(self._transcribe, hand_on.chat, ref)
+        if not await self._admission.settle(hand_on):
+            return hand_on.order_ref is None  # it waits for minutes: no need to look often
         self._waits.set()
         self._waits = anyio.Event()
-        waiting = self._ledger.handed_on.get(found.id)
-        if waiting is not None and found.agent == "command":
+        waiting = self._ledger.handed_on.get(hand_on.id)
+        if waiting is not None and hand_on.agent == "command":
             await self._begin(tasks, waiting)
         return True
 
@@ -202,36 +202,36 @@ class Agents:
             logger.info("agent: #%d is not transcribed: %s", ref, error.code)
         self._wake.set()
 
-    async def _begin(self, tasks: TaskGroup, found: HandOn) -> None:
-        if found.chat in self._busy or len(self._busy) >= _AT_ONCE:
+    async def _begin(self, tasks: TaskGroup, hand_on: HandOn) -> None:
+        if hand_on.chat in self._busy or len(self._busy) >= _AT_ONCE:
             return
-        if self._clock.monotonic() < self._not_before.get(found.id, 0.0):
+        if self._clock.monotonic() < self._not_before.get(hand_on.id, 0.0):
             return
-        if found.state is HandOnState.WAITING and not await self._admission.may_go(found):
+        if hand_on.state is HandOnState.WAITING and not await self._admission.may_go(hand_on):
             return
-        self._busy.add(found.chat)
-        tasks.start_soon(self._answer, found)
+        self._busy.add(hand_on.chat)
+        tasks.start_soon(self._answer, hand_on)
 
-    async def _answer(self, found: HandOn) -> None:
+    async def _answer(self, hand_on: HandOn) -> None:
         try:
-            again = await self._runs.answer(found)
+            again = await self._runs.answer(hand_on)
             if again is not None:
-                self._not_before[found.id] = self._clock.monotonic() + again
+                self._not_before[hand_on.id] = self._clock.monotonic() + again
         except WhatsAppError as error:
-            logger.warning("agent: %d cannot be answered now: %s", found.id, error.code)
-            self._not_before[found.id] = self._clock.monotonic() + _LOOK
+            logger.warning("agent: %d cannot be answered now: %s", hand_on.id, error.code)
+            self._not_before[hand_on.id] = self._clock.monotonic() + _LOOK
         finally:
-            self._busy.discard(found.chat)
+            self._busy.discard(hand_on.chat)
             self._wake.set()
 
-    async def _look_after(self, found: HandOn) -> None:
+    async def _look_after(self, hand_on: HandOn) -> None:
         """Say that nobody listens to a channel; let go what nobody takes for a day."""
         now = self._clock.now()
-        if rules.is_unheard(found, now) and found.id not in self._told_away:
-            self._told_away.add(found.id)
-            await self._speaker.say_away(self._settings.now().agent, found)
-        if now - found.at >= rules.KEPT:
-            await self._admission.drop(found, "no channel took it for a day")
+        if rules.is_unheard(hand_on, now) and hand_on.id not in self._told_away:
+            self._told_away.add(hand_on.id)
+            await self._speaker.say_away(self._settings.now().agent, hand_on)
+        if now - hand_on.at >= rules.KEPT:
+            await self._admission.drop(hand_on, "no channel took it for a day")
 
     # What channels and people ask.
 
@@ -276,11 +276,11 @@ class Agents:
                 self._leases.pop(found.id, None)
         return tuple(given)
 
-    async def _take(self, found: HandOn) -> bool:
+    async def _take(self, hand_on: HandOn) -> bool:
         """Note that a channel gets what waits; false if it may not."""
-        if found.state is not HandOnState.WAITING or not await self._admission.may_go(found):
+        if hand_on.state is not HandOnState.WAITING or not await self._admission.may_go(hand_on):
             return False
-        return await self._ledger.handed_on.move(found, HandOnState.TAKEN, self._clock.now())
+        return await self._ledger.handed_on.move(hand_on, HandOnState.TAKEN, self._clock.now())
 
     def _is_leased(self, number: int, has_ended: Callable[[], bool]) -> bool:
         """Return whether another caller has leased it; a caller that was cut short gets it again."""
@@ -291,28 +291,28 @@ class Agents:
 
     async def handed_on_done(self, chat: str, number: int) -> None:
         """The channel of a chat has passed these messages on: they are not given again."""
-        found = self._ledger.handed_on.get(number)
+        hand_on = self._ledger.handed_on.get(number)
         facts = await self._archive.chat_facts(chat)
-        if found is None or found.agent != "channel" or found.chat not in facts.addresses:
+        if hand_on is None or hand_on.agent != "channel" or hand_on.chat not in facts.addresses:
             raise InvalidArgument("Nothing of this number was handed on in this chat.")
-        if found.state is HandOnState.TAKEN:
+        if hand_on.state is HandOnState.TAKEN:
             seen = await self._archive.last_change()
-            if await self._ledger.handed_on.move(found, HandOnState.ANSWERED, self._clock.now()):
-                self._passed_on.append((found, seen))
+            if await self._ledger.handed_on.move(hand_on, HandOnState.ANSWERED, self._clock.now()):
+                self._passed_on.append((hand_on, seen))
                 self._wake.set()
 
-    async def _accompany(self, found: HandOn, seen: int) -> None:
+    async def _accompany(self, hand_on: HandOn, seen: int) -> None:
         """Show that a session works on what it got, until something is said in the chat from this account.
 
         A session tells nobody that it has begun or ended: what it says is all that is seen of it.
         """
         agent = self._settings.now().agent
         with suppress(WhatsAppError):
-            async with self._speaker.at_work(found, agent.working):
+            async with self._speaker.at_work(hand_on, agent.working):
                 with self._clock.limit(agent.limits.seconds):
-                    await self._spoken_in(found.chat, seen)
+                    await self._spoken_in(hand_on.chat, seen)
             if agent.working:
-                await self._speaker.done(found)
+                await self._speaker.done(hand_on)
 
     async def _spoken_in(self, chat: str, seen: int) -> None:
         """Return once there is a message from this account in a chat, after a change."""

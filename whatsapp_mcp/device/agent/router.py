@@ -73,9 +73,11 @@ class Router:
             after = last
             await record.begin_at(after)
         while changes := await self._archive.changes(after, limit=_BATCH):
-            found = [each for change in changes if (each := await self._incoming(change)) is not None]
+            incoming = [
+                message for change in changes if (message := await self._incoming(change)) is not None
+            ]
             after = changes[-1].seq
-            await record.add(after, found, self._now())
+            await record.add(after, incoming, self._now())
             if len(changes) < _BATCH:
                 break
         return after

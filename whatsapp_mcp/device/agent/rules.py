@@ -21,30 +21,30 @@ _HOUR: Final = timedelta(hours=1)
 
 
 def is_settled(
-    found: HandOn, settle: float, now: datetime, *, transcripts_wait: bool, patience: float
+    hand_on: HandOn, settle: float, now: datetime, *, transcripts_wait: bool, patience: float
 ) -> bool:
     """Return whether a burst of messages is over.
 
     Args:
-        found: What settles.
+        hand_on: What settles.
         settle: Seconds of quiet after it.
         now: The time.
         transcripts_wait: Whether a voice note of it is not transcribed yet.
         patience: Seconds that a transcript is waited for.
     """
-    quiet = (now - found.at).total_seconds()
+    quiet = (now - hand_on.at).total_seconds()
     return quiet >= (max(settle, patience) if transcripts_wait else settle)
 
 
-def is_loop(found: HandOn, before: Sequence[HandOn], agent: AgentSettings) -> bool:
+def is_loop(hand_on: HandOn, before: Sequence[HandOn], agent: AgentSettings) -> bool:
     """Return whether two programs answer each other: more turns than allowed without a pause.
 
     Args:
-        found: What is to be handed on.
+        hand_on: What is to be handed on.
         before: What was handed on in the same chat before, the newest first.
         agent: With the limits.
     """
-    turns, later = 1, found
+    turns, later = 1, hand_on
     for earlier in before:
         if later.began_at - (earlier.done_at or earlier.at) >= PAUSE:
             break
@@ -64,7 +64,7 @@ def full_until(answered: Sequence[HandOn], agent: AgentSettings, now: datetime) 
     return None if len(times) < agent.limits.per_hour else times[-agent.limits.per_hour] + _HOUR
 
 
-def is_unheard(found: HandOn, now: datetime) -> bool:
+def is_unheard(hand_on: HandOn, now: datetime) -> bool:
     """Return whether a channel leaves messages waiting."""
-    waits = found.agent == "channel" and found.state is HandOnState.WAITING
-    return waits and now - found.at >= UNHEARD
+    waits = hand_on.agent == "channel" and hand_on.state is HandOnState.WAITING
+    return waits and now - hand_on.at >= UNHEARD

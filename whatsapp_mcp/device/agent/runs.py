@@ -63,16 +63,16 @@ def answer_in(output: str, form: str) -> AgentAnswer:
         raise ValueError("too deeply nested") from error
     if not isinstance(value, dict):
         raise ValueError("no JSON object")
-    found = cast("dict[str, Any]", value)
-    text = next((found[name] for name in _TEXTS if isinstance(found.get(name), str)), None)
+    document = cast("dict[str, Any]", value)
+    text = next((document[name] for name in _TEXTS if isinstance(document.get(name), str)), None)
     if text is None:
         raise ValueError(f"no {' or '.join(_TEXTS)} in it")
     # JSON can name half a character, which nothing can write.
-    return AgentAnswer(text.encode("utf-8", "replace").decode(), _cost_in(found))
+    return AgentAnswer(text.encode("utf-8", "replace").decode(), _cost_in(document))
 
 
-def _cost_in(found: dict[str, Any]) -> float:
-    cost = next((found[name] for name in _COSTS if isinstance(found.get(name), int | float)), 0)
+def _cost_in(document: dict[str, Any]) -> float:
+    cost = next((document[name] for name in _COSTS if isinstance(document.get(name), int | float)), 0)
     try:
         value = float(cost)
     except OverflowError as error:
@@ -105,9 +105,9 @@ def _end(text: str) -> int:
     if len(text) <= PART:
         return len(text)
     for mark in ("\n\n", "\n", ". ", " "):
-        found = text.rfind(mark, PART // 2, PART)
-        if found > 0:
-            return found + len(mark.rstrip(" "))
+        position = text.rfind(mark, PART // 2, PART)
+        if position > 0:
+            return position + len(mark.rstrip(" "))
     return PART
 
 
@@ -153,15 +153,15 @@ class Runs:
 
     async def retry(self, number: int) -> None:
         """Let a command run again that does not run any more and came to no end; but none for ever."""
-        found = self._ledger.handed_on.get(number)
-        if found is None or found.state is not HandOnState.TAKEN:
+        hand_on = self._ledger.handed_on.get(number)
+        if hand_on is None or hand_on.state is not HandOnState.TAKEN:
             return
-        if found.tries >= rules.MOST_TRIES:
-            await self._fail(found, "each run of the command was cut short")
+        if hand_on.tries >= rules.MOST_TRIES:
+            await self._fail(hand_on, "each run of the command was cut short")
         else:
-            await self._ledger.handed_on.move(found, HandOnState.WAITING, self._clock.now())
+            await self._ledger.handed_on.move(hand_on, HandOnState.WAITING, self._clock.now())
 
-    async def answer(self, found: HandOn) -> float | None:
+    async def answer(self, hand_on: HandOn) -> float | None:
         """Run the command for what waits, and send what it says.
 
         Returns:
@@ -169,18 +169,18 @@ class Runs:
         """
         failure = Busy("This message cannot be answered.")
         try:
-            return await contained(f"agent: {found.id}", partial(self._answered, found), lambda: failure)
+            return await contained(f"agent: {hand_on.id}", partial(self._answered, hand_on), lambda: failure)
         except WhatsAppError as error:
             if error is not failure:
                 raise
             # Tried again, it would fail again.
             await self._fail(
-                self._ledger.handed_on.get(found.id) or found, "the server has an internal error"
+                self._ledger.handed_on.get(hand_on.id) or hand_on, "the server has an internal error"
             )
             return None
 
-    async def _answered(self, found: HandOn) -> float | None:
-        answering = found if found.state is HandOnState.ANSWERING else await self._ran(found)
+    async def _answered(self, hand_on: HandOn) -> float | None:
+        answering = hand_on if hand_on.state is HandOnState.ANSWERING else await self._ran(hand_on)
         if answering is None:
             return None
         try:
@@ -192,16 +192,16 @@ class Runs:
             await self._end(answering, HandOnState.ANSWERED)
         return again
 
-    async def _ran(self, found: HandOn) -> HandOn | None:
+    async def _ran(self, hand_on: HandOn) -> HandOn | None:
         """Run the command and record its answer; None if there is no answer to send."""
         agent = self._settings.now().agent
-        handed = await self._hand_out(found)
+        handed = await self._hand_out(hand_on)
         if handed is None:
             return None
         record = self._ledger.handed_on
-        if not await record.move(found, HandOnState.TAKEN, self._clock.now(), is_try=True):
+        if not await record.move(hand_on, HandOnState.TAKEN, self._clock.now(), is_try=True):
             return None
-        taken = record.get(found.id)
+        taken = record.get(hand_on.id)
         assert taken is not None
         ended = await self._run(agent, taken, handed)
         try:
@@ -216,51 +216,51 @@ class Runs:
             await self._end(taken, HandOnState.ANSWERED, cost=answer.cost)
             return None
         await record.move(taken, HandOnState.ANSWERING, self._clock.now(), parts=parts, cost=answer.cost)
-        return record.get(found.id)
+        return record.get(hand_on.id)
 
-    async def _hand_out(self, found: HandOn) -> AgentInput | None:
+    async def _hand_out(self, hand_on: HandOn) -> AgentInput | None:
         """The words for the command; that they leave is written down before."""
-        messages = await self._admission.messages(found)
-        chat = await self._archive.chat_facts(found.chat)
+        messages = await self._admission.messages(hand_on)
+        chat = await self._archive.chat_facts(hand_on.chat)
         settings, sources = self._settings.now(), await self._archive.repeated_sources(own_words(messages))
         tainted = {each for each, whose in sources.items() if Exposure.STRANGER in whose}
-        handed = await words_of(self._archive, found, chat, messages, settings.zone, tainted)
+        handed = await words_of(self._archive, hand_on, chat, messages, settings.zone, tainted)
         if not handed.has_order:
-            await self._admission.drop(found, "its messages were deleted or changed")
+            await self._admission.drop(hand_on, "its messages were deleted or changed")
             return None
-        caller = await self._speaker.caller_of(found.chat)
+        caller = await self._speaker.caller_of(hand_on.chat)
         if handed.strangers:
             await self._ledger.expose(caller.principal, Exposure.STRANGER)
         if settings.policy.mode == "lockdown":
             await self._ledger.expose(caller.principal, Exposure.CONTACT)
         refs = tuple(message.ref for message in messages)
-        self._ledger.audit.read(AuditEntry(caller, "handed_on", (found.chat,), refs))
+        self._ledger.audit.read(AuditEntry(caller, "handed_on", (hand_on.chat,), refs))
         return handed
 
-    async def _run(self, agent: AgentSettings, found: HandOn, handed: AgentInput) -> command.Ended:
-        caller: Caller = await self._speaker.caller_of(found.chat)
+    async def _run(self, agent: AgentSettings, hand_on: HandOn, handed: AgentInput) -> command.Ended:
+        caller: Caller = await self._speaker.caller_of(hand_on.chat)
         folder = agent.folder or self._folder
         await anyio.to_thread.run_sync(_make, folder, agent.folder is None)
         environment = command.environment_of(agent, caller)
         ended = command.Ended(None, "the command was not run")
-        async with self._speaker.at_work(found, agent.working):
+        async with self._speaker.at_work(hand_on, agent.working):
             ended = await command.run(agent, handed.encoded(), environment, folder)
         return ended  # noqa: RET504  the type checker takes a context manager for one that may swallow errors
 
-    async def _end(self, found: HandOn, state: HandOnState, *, reason: str = "", cost: float = 0.0) -> None:
-        moved = await self._ledger.handed_on.move(found, state, self._clock.now(), reason=reason, cost=cost)
+    async def _end(self, hand_on: HandOn, state: HandOnState, *, reason: str = "", cost: float = 0.0) -> None:
+        moved = await self._ledger.handed_on.move(hand_on, state, self._clock.now(), reason=reason, cost=cost)
         if moved and self._settings.now().agent.working:
-            await self._speaker.done(found)
+            await self._speaker.done(hand_on)
 
-    async def _fail(self, found: HandOn, reason: str) -> None:
+    async def _fail(self, hand_on: HandOn, reason: str) -> None:
         """Nobody answers: the owner is told in their own chat, others what the person wants said."""
-        logger.warning("agent: %d is not answered: %s", found.id, reason)
-        await self._end(found, HandOnState.DROPPED, reason=reason)
-        chat = await self._archive.chat_facts(found.chat)
+        logger.warning("agent: %d is not answered: %s", hand_on.id, reason)
+        await self._end(hand_on, HandOnState.DROPPED, reason=reason)
+        chat = await self._archive.chat_facts(hand_on.chat)
         if chat.is_own:
-            await self._speaker.tell_owner(found.chat, found, f"No answer: {reason}.")
+            await self._speaker.tell_owner(hand_on.chat, hand_on, f"No answer: {reason}.")
         else:
-            await self._speaker.say_away(self._settings.now().agent, found)
+            await self._speaker.say_away(self._settings.now().agent, hand_on)
 
 
 def _make(folder: Path, is_ours: bool) -> None:

@@ -80,7 +80,7 @@ class Speaker:
         is_own = (await self._archive.chat_facts(chat)).is_own
         return Caller(chat_principal(chat), "agent", "agent", chat="" if is_own else chat)
 
-    async def answer(self, found: HandOn) -> float | None:
+    async def answer(self, hand_on: HandOn) -> float | None:
         """Send the parts of an answer that have not gone out yet.
 
         Returns:
@@ -89,25 +89,25 @@ class Speaker:
         Raises:
             WhatsAppError: It is refused.
         """
-        device = self._acting(await self.caller_of(found.chat))
-        for number, part in enumerate(found.parts):
-            quoted = await self._quoted(found) if number == 0 else None
+        device = self._acting(await self.caller_of(hand_on.chat))
+        for number, part in enumerate(hand_on.parts):
+            quoted = await self._quoted(hand_on) if number == 0 else None
             try:
                 await device.do(
                     sends.send,
                     SendRequest(
-                        found.chat,
+                        hand_on.chat,
                         TextContent(part),
                         reply_to=quoted,
-                        idempotency_key=f"{_key(found)}:{number}",
+                        idempotency_key=f"{_key(hand_on)}:{number}",
                         wait=0.0,
                     ),
                 )
             except ApprovalRequired as error:
-                logger.info("agent: part %d of %d waits for a yes: %s", number, found.id, error.approval)
+                logger.info("agent: part %d of %d waits for a yes: %s", number, hand_on.id, error.approval)
             except KeyReused:
                 # A run before this one has said something else under it.
-                logger.warning("agent: part %d of %d was sent before", number, found.id)
+                logger.warning("agent: part %d of %d was sent before", number, hand_on.id)
             except WhatsAppError as error:
                 if error.code not in _RETRIED:
                     raise
@@ -115,32 +115,32 @@ class Speaker:
         return None
 
     @asynccontextmanager
-    async def at_work(self, found: HandOn, emoji: str) -> AsyncIterator[None]:
+    async def at_work(self, hand_on: HandOn, emoji: str) -> AsyncIterator[None]:
         """Show in the chat that its agent works, for as long as the block lasts: a reaction, and typing.
 
         The reaction stays: when it goes is what the end of the hand-on says.
         """
         async with anyio.create_task_group() as tasks:
             if emoji:
-                tasks.start_soon(self._react, found, emoji, _ON)
-            tasks.start_soon(self._type, found.chat)
+                tasks.start_soon(self._react, hand_on, emoji, _ON)
+            tasks.start_soon(self._type, hand_on.chat)
             yield
             tasks.cancel_scope.cancel()
         with suppress(WhatsAppError):
-            await self._acting(await self.caller_of(found.chat)).do(chats.typing, found.chat, "paused")
+            await self._acting(await self.caller_of(hand_on.chat)).do(chats.typing, hand_on.chat, "paused")
 
-    async def done(self, found: HandOn) -> None:
+    async def done(self, hand_on: HandOn) -> None:
         """Take the reaction of `at_work` back."""
-        await self._react(found, "", _OFF)
+        await self._react(hand_on, "", _OFF)
 
-    async def _react(self, found: HandOn, emoji: str, step: str) -> None:
+    async def _react(self, hand_on: HandOn, emoji: str, step: str) -> None:
         """Put a reaction under the last order, or take it back; nothing depends on it."""
-        if found.order_ref is None:
+        if hand_on.order_ref is None:
             return
         with suppress(WhatsAppError):
-            message = await self._archive.message(found.order_ref)
+            message = await self._archive.message(hand_on.order_ref)
             content = ReactionContent(message.message_id, emoji)
-            await self._send(found.chat, content, f"{_key(found)}:{found.tries}:{step}", queue=False)
+            await self._send(hand_on.chat, content, f"{_key(hand_on)}:{hand_on.tries}:{step}", queue=False)
 
     async def _type(self, chat: str) -> None:
         """Show that somebody writes, until cancelled."""
@@ -150,17 +150,17 @@ class Speaker:
                 await device.do(chats.typing, chat, "composing")
             await self._clock.sleep(TYPING)
 
-    async def say_away(self, agent: AgentSettings, found: HandOn) -> None:
+    async def say_away(self, agent: AgentSettings, hand_on: HandOn) -> None:
         """Say once an hour that nobody answers, if the person wants that said."""
         if agent.away:
             hour = int(self._clock.now().timestamp() // _HOUR.total_seconds())
             with suppress(WhatsAppError):
-                await self._send(found.chat, TextContent(agent.away), f"agent:away:{found.chat}:{hour}")
+                await self._send(hand_on.chat, TextContent(agent.away), f"agent:away:{hand_on.chat}:{hour}")
 
-    async def tell_owner(self, own: str, found: HandOn, sentence: str) -> None:
+    async def tell_owner(self, own: str, hand_on: HandOn, sentence: str) -> None:
         """Tell the owner in their own chat why there is no answer."""
         with suppress(WhatsAppError):
-            await self._send(own, TextContent(sentence), f"{_key(found)}:failed")
+            await self._send(own, TextContent(sentence), f"{_key(hand_on)}:failed")
 
     async def tell_edited(self, message: Message) -> None:
         """Tell the owner, in an answer to a message of their phone, that it was edited and so is no order."""
@@ -191,15 +191,15 @@ class Speaker:
         request = SendRequest(chat, content, reply_to, idempotency_key=key, wait=0.0, queue=queue)
         await self._acting(SYSTEM).do(sends.send, request)
 
-    async def _quoted(self, found: HandOn) -> str | None:
+    async def _quoted(self, hand_on: HandOn) -> str | None:
         """In a group the answer quotes the order, so that people see what it answers."""
-        if found.order_ref is None or not found.chat.endswith("@g.us"):
+        if hand_on.order_ref is None or not hand_on.chat.endswith("@g.us"):
             return None
         with suppress(MessageNotFound):
-            return (await self._archive.message(found.order_ref)).message_id
+            return (await self._archive.message(hand_on.order_ref)).message_id
         return None
 
 
-def _key(found: HandOn) -> str:
+def _key(hand_on: HandOn) -> str:
     # With the time, since the numbers start again where the ledger was lost.
-    return f"agent:{found.id}:{int(found.began_at.timestamp() * 1000)}"
+    return f"agent:{hand_on.id}:{int(hand_on.began_at.timestamp() * 1000)}"

@@ -49,7 +49,7 @@ class AgentInput(NamedTuple):
 
 async def words_of(
     archive: Archive,
-    found: HandOn,
+    hand_on: HandOn,
     chat: ChatFacts,
     messages: Sequence[Message],
     zone: tzinfo,
@@ -59,13 +59,13 @@ async def words_of(
 
     Args:
         archive: Has the transcripts of voice notes.
-        found: The hand-on.
+        hand_on: The hand-on.
         chat: Its chat.
         messages: Its messages, in order.
         zone: The person's.
         tainted: WhatsApp's ids of sends whose words count as a stranger's.
     """
-    told: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     material: list[dict[str, Any]] = []
     strangers = False
     for message in messages:
@@ -74,7 +74,7 @@ async def words_of(
         text = text if chat.is_own and not message.forwarded else mask_codes(text)
         strangers |= words_are_strangers(message, tainted)
         head = _head(message, zone)
-        (material if message.forwarded else told).append(
+        (material if message.forwarded else entries).append(
             {**head, "how": "forwarded", "text": text} if message.forwarded else {**head, "text": text}
         )
         quote = message.quote
@@ -83,9 +83,9 @@ async def words_of(
             sender = _called(quote.sender_name or "", is_chosen=quote.stranger)
             words = {"how": "quoted", "from": sender, "text": mask_codes(clean(quote.text))}
             material.append({"ref": message.ref, **words})
-    orders = [each["text"] for each in told if each["text"]]
+    orders = [each["text"] for each in entries if each["text"]]
     document = {
-        "id": found.id,
+        "id": hand_on.id,
         "chat": {
             "jid": chat.jid,
             "kind": chat.kind.value,
@@ -93,7 +93,7 @@ async def words_of(
             "own": chat.is_own,
         },
         "text": "\n".join(orders),
-        "messages": told,
+        "messages": entries,
         "material": material,
     }
     return AgentInput(document, bool(orders), strangers)

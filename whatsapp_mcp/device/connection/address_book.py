@@ -105,19 +105,19 @@ class AddressBook:
     async def _look(self) -> bool:
         """Look into the database; whether the phone has shared a key."""
         try:
-            found = await self._keys.app_state()
+            app_state = await self._keys.app_state()
         except KeysUnreadable as error:
             logger.debug("address book: the library's database cannot be read now: %s", error)
             return False
         now = self._clock.monotonic()
         if self._due_at is None:  # unlinked meanwhile
             return False
-        if found.has_contacts and not self._is_here:
+        if app_state.has_contacts and not self._is_here:
             self._is_here = True
             self._arrived()
-        elif found.has_key and self._just_linked:
+        elif app_state.has_key and self._just_linked:
             self._due_at = min(self._due_at, now + FETCH_LIMIT)
-        return found.has_key
+        return app_state.has_key
 
 
 async def until_fetched(devices: Devices) -> None:

@@ -96,12 +96,12 @@ class Clients:
         """Tell each client how long the lease holds, until cancelled."""
         if (lease := self._storage.lease) is None:
             return
-        told: tuple[int, float] | None = None
+        last_news: tuple[int, float] | None = None
         while True:
             news = self.current.generation, lease.until()
-            if news != told and not self.current.empty:
+            if news != last_news and not self.current.empty:
                 with suppress(WhatsAppError):  # it is being replaced, or does not read
                     async with self.current.use() as client:
                         await client.renew(news[1])
-                        told = news
+                        last_news = news
             await self._clock.sleep(_RENEW_INTERVAL)

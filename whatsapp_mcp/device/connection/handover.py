@@ -87,8 +87,8 @@ def _take(received: Path, path: Path, most: int) -> None:
     A copy, since the client may still have its own file open and would go on to write in `media`.
     """
     try:
-        found = received.lstat()  # not opened: a database by another name would lose its locks
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
+        file_stat = received.lstat()  # not opened: a database by another name would lose its locks
+        if not stat.S_ISREG(file_stat.st_mode) or file_stat.st_nlink != 1 or file_stat.st_size > most:
             raise FileNotFoundError
         with received.open("rb") as source, replaced(path) as draft, draft.open("wb") as copy:
             while part := source.read(min(1 << 20, most + 1 - copy.tell())):

@@ -138,10 +138,10 @@ class KeptOpen:
 
     def _current(self) -> sqlite3.Connection:
         try:
-            found = os.stat(self._path)
+            file_stat = os.stat(self._path)
         except OSError as error:
             raise sqlite3.OperationalError("client.db is not there") from error
-        file = found.st_dev, found.st_ino
+        file = file_stat.st_dev, file_stat.st_ino
         if self._db is None or file != self._file:
             self._close()
             self._db, self._file = _connect(self._path, check_same_thread=False), file

@@ -163,9 +163,11 @@ def _is_there(vault: Vault, path: Path) -> bool:
 def _named(draft: Path, source: MediaSource) -> tuple[Path, int]:
     """Give a fetched file its name, by what is in it; its path and its bytes."""
     with draft.open("rb") as file:
-        found = format_of(file.read(HEAD_BYTES))
+        file_format = format_of(file.read(HEAD_BYTES))
     size = draft.stat().st_size
-    name = safe_name(source.ref, source.file_name, source.mime_type, found.mime_type if found else None)
+    name = safe_name(
+        source.ref, source.file_name, source.mime_type, file_format.mime_type if file_format else None
+    )
     return draft.replace(draft.with_name(name)), size
 
 

@@ -88,8 +88,8 @@ class Refusals:
 
     async def tries(self, digest: str) -> int:
         """Return the number of times this content was refused."""
-        found = (await self._load()).get(digest)
-        return 0 if found is None else int(found["tries"])
+        refusal = (await self._load()).get(digest)
+        return 0 if refusal is None else int(refusal["tries"])
 
     async def require_worth(self, digest: str, most: int) -> None:
         """Check that a content was refused fewer than `most` times.
@@ -97,9 +97,9 @@ class Refusals:
         Raises:
             WhatsAppError: As it was refused the last time.
         """
-        found = (await self._load()).get(digest)
-        if found is not None and int(found["tries"]) >= most:
-            raise from_payload(found["error"])
+        refusal = (await self._load()).get(digest)
+        if refusal is not None and int(refusal["tries"]) >= most:
+            raise from_payload(refusal["error"])
 
     async def note(self, digest: str, error: WhatsAppError) -> None:
         """Remember that a content was refused once more."""

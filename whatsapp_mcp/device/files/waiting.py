@@ -49,5 +49,5 @@ async def chats_of(archive: ReadingArchive, named: Sequence[str]) -> list[str] |
     """
     if not named:
         return None
-    found = [one for text in named for one in await archive.resolve_chat(text)]
-    return [one.chat.jid for one in found if one.matched in _CERTAIN]
+    matches = [one for text in named for one in await archive.resolve_chat(text)]
+    return [one.chat.jid for one in matches if one.matched in _CERTAIN]

@@ -64,9 +64,9 @@ class Approvals:
         """One question; waits up to `wait` seconds for a person to decide it."""
         self._require_own(number, caller)
         with anyio.move_on_after(wait):
-            while (found := self._ledger.approvals.get(number).approval).state is ApprovalState.OPEN:
+            while (approval := self._ledger.approvals.get(number).approval).state is ApprovalState.OPEN:
                 await self._decided.wait()
-            return found
+            return approval
         return self._ledger.approvals.get(number).approval
 
     async def decide(self, number: str, approved: bool, way: ApprovalWay) -> Approval:

@@ -299,12 +299,12 @@ class Gate:
         question = await self.question(operation, arguments, decision.reason, chats)
         # One at a time: the same act asked for twice at once is one question, and one send.
         async with self._asking:
-            found = approvals.found(question.digest, caller.principal, self.clock.now())
-            held = found or await self._hold(question, operation, arguments, caller)
-        if found is not None:
-            is_free = found.approval.state is ApprovalState.APPROVED and found.approval.send_id is None
-            if is_free and await approvals.use(found.approval.id):
-                return found.approval
+            existing = approvals.found(question.digest, caller.principal, self.clock.now())
+            held = existing or await self._hold(question, operation, arguments, caller)
+        if existing is not None:
+            is_free = existing.approval.state is ApprovalState.APPROVED and existing.approval.send_id is None
+            if is_free and await approvals.use(existing.approval.id):
+                return existing.approval
         elif held.approval.state is ApprovalState.USED:
             return held.approval
         elif held.approval.state is not ApprovalState.OPEN:

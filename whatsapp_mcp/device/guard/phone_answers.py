@@ -71,9 +71,9 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
         changed = _changed(message)
     except (DecodeError, ValueError):
         return None
-    at = datetime.fromtimestamp(message.Info.Timestamp / 1000, UTC)
+    answered_at = datetime.fromtimestamp(message.Info.Timestamp / 1000, UTC)
     if changed is not None and changed in asked:
-        return AnswerChange(changed, None, at)
+        return AnswerChange(changed, None, answered_at)
     reaction = message.Message.reactionMessage
     if (
         reaction.key.ID not in asked
@@ -82,7 +82,7 @@ def answer_in(event: JournalEvent, asked: Collection[str], own: Collection[str])
     ):
         return None
     approved = _ANSWERS.get(reaction.text)
-    return None if approved is None else AnswerChange(reaction.key.ID, approved, at)
+    return None if approved is None else AnswerChange(reaction.key.ID, approved, answered_at)
 
 
 def phone_message_in(event: JournalEvent, own: Collection[str]) -> PhoneMessage | None:

@@ -209,20 +209,20 @@ def _words(messages: Sequence[Referred]) -> list[str]:
 
 def _values(arguments: Mapping[str, Any], chats: Sequence[ChatFacts], files: Mapping[str, str]) -> list[str]:
     """The arguments of an operation that is no send, but for whom it reaches."""
-    told = {address for chat in chats for address in (chat.jid, *chat.addresses)}
+    addresses = {address for chat in chats for address in (chat.jid, *chat.addresses)}
     given: dict[str, Any] = {}
     for name, value in arguments.items():
         given |= asdict(value) if is_dataclass(value) and not isinstance(value, type) else {name: value}
     lines: list[str] = []
     for key, value in given.items():
-        if value in (None, "", ()) or key in _NOT_TOLD or (isinstance(value, str) and value in told):
+        if value in (None, "", ()) or key in _NOT_TOLD or (isinstance(value, str) and value in addresses):
             continue
         if key == "photo":
             whence = quoted(given.get("photo_origin") or value, _PATH)
             lines.append(f"with a photo from {whence}: {files.get(value, _UNREAD)}")
         elif isinstance(value, (tuple, list)):
             several = cast("Sequence[object]", value)
-            lines += [f"{key}: {quoted(str(each))}" for each in several if each not in told]
+            lines += [f"{key}: {quoted(str(each))}" for each in several if each not in addresses]
         elif isinstance(value, (bool, int, float)):
             lines.append(f"{key}: {value}")
         else:
@@ -248,8 +248,8 @@ def _said(content: Content, files: Mapping[str, str]) -> list[str]:
         case FileContent():
             return _file(content, files)
         case AlbumContent():
-            each = [line for file in content.files for line in _file(file, files)]
-            return [f"Send {len(content.files)} files as an album:", *each]
+            lines = [line for file in content.files for line in _file(file, files)]
+            return [f"Send {len(content.files)} files as an album:", *lines]
         case AlbumFileContent():
             return [f"Into the album {_id(content.album)}:", *_file(content.file, files)]
         case LocationContent():

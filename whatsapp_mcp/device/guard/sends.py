@@ -50,26 +50,26 @@ SEND: Final = operation_of(sends.send)
 
 
 def obstacle(
-    at: datetime, now: datetime, scheduled: int, settings: Settings, caller: Caller
+    due_at: datetime, now: datetime, scheduled: int, settings: Settings, caller: Caller
 ) -> WhatsAppError | None:
     """Why nothing can be scheduled for a moment; None if it can.
 
     Args:
-        at: The moment.
+        due_at: The moment.
         now: The time.
         scheduled: How many sends are scheduled already.
         settings: With the quiet hours.
         caller: For whom; a person may write in quiet hours.
     """
-    if at <= now:
+    if due_at <= now:
         return InvalidArgument("That moment has passed.", "Give a later one, or send it now without `at`.")
-    if at - now > FARTHEST:
+    if due_at - now > FARTHEST:
         return InvalidArgument("That moment is more than a year away.", "Give an earlier one.")
     if scheduled >= MOST_SCHEDULED:
         return RateLimited(f"{scheduled} sends are scheduled already.", "Tell the user; cancel some first.")
     if not caller.is_trusted:
         try:
-            check_quiet(settings.policy, local(at, settings.zone))
+            check_quiet(settings.policy, local(due_at, settings.zone))
         except RateLimited:
             hours = "That moment is in the user's quiet hours (policy.quiet_hours)."
             return InvalidArgument(hours, "Give a moment outside of them, or tell the user.")
@@ -137,8 +137,8 @@ class Sends:
     async def cancel_send(self, chat: str, send_id: int) -> SendResult:
         """Cancel a send to this chat that is scheduled, held or queued: it never goes out."""
         entry = await self._archive.outbox_get(send_id)
-        wanted, found = [await self._archive.chat_facts(one) for one in (chat, entry.request.chat)]
-        if wanted.jid != found.jid:
+        wanted, actual = [await self._archive.chat_facts(one) for one in (chat, entry.request.chat)]
+        if wanted.jid != actual.jid:
             raise MessageNotFound(f"There is no send {send_id} to this chat.", "Look at scheduled.")
         await self._outbox().cancel(send_id)
         return (await self._archive.outbox_get(send_id)).result

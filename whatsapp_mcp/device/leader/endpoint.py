@@ -39,11 +39,11 @@ async def listening(
     Args:
         serve: Called with each connection, whose it is, and the secret that the other side must know.
     """
-    at = folder.meeting_place
-    secret = at.new_secret()
+    meeting_place = folder.meeting_place
+    secret = meeting_place.new_secret()
 
     async def answer(stream: ByteStream, guest: Guest) -> None:
-        if at.is_same_user(stream):
+        if meeting_place.is_same_user(stream):
             await serve(stream, guest, secret)
 
     address = await _listen(folder, secret)
@@ -79,27 +79,27 @@ class _Address:
                 path.unlink(missing_ok=True)
 
 
-def _files_of(at: MeetingPlace) -> dict[Path, tuple[int, int] | None]:
-    return {path: identity(path) for path in (at.path, at.secret_path)}
+def _files_of(meeting_place: MeetingPlace) -> dict[Path, tuple[int, int] | None]:
+    return {path: identity(path) for path in (meeting_place.path, meeting_place.secret_path)}
 
 
 async def _keep_listening(
     folder: AccountFolder,
     secret: str,
-    at: _Address,
+    address: _Address,
     accept: Callable[[SocketListener], Coroutine[Any, Any, None]],
 ) -> None:
     """Listen until cancelled, at a new address whenever the old one has gone; connections stay."""
     while True:
         try:
-            async with at.listener, background_tasks() as tasks:
-                tasks.start_soon(accept, at.listener)
-                while at.is_found(folder):  # noqa: ASYNC110  no event reports its removal
+            async with address.listener, background_tasks() as tasks:
+                tasks.start_soon(accept, address.listener)
+                while address.is_found(folder):  # noqa: ASYNC110  no event reports its removal
                     await anyio.sleep(_LOOK_AGAIN)
         finally:
-            at.remove()
+            address.remove()
         logger.warning("leader: socket was deleted and is created again")
-        at = await _listen_again(folder, secret)
+        address = await _listen_again(folder, secret)
 
 
 async def _listen_again(folder: AccountFolder, secret: str) -> _Address:
@@ -112,12 +112,12 @@ async def _listen_again(folder: AccountFolder, secret: str) -> _Address:
 
 
 async def _listen(folder: AccountFolder, secret: str) -> _Address:
-    at = folder.meeting_place
-    at.path.unlink(missing_ok=True)
+    meeting_place = folder.meeting_place
+    meeting_place.path.unlink(missing_ok=True)
     # Cancelled half way, it would leave a socket that nobody removes.
     with anyio.CancelScope(shield=True):
-        listener = await at.listen(secret)
-    return _Address(listener, _files_of(at))  # pyright: ignore[reportPossiblyUnboundVariable]
+        listener = await meeting_place.listen(secret)
+    return _Address(listener, _files_of(meeting_place))  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:

@@ -54,18 +54,18 @@ def abilities(
     """
     from whatsapp_mcp.features.imports.ability import import_ability
 
-    found: list[Ability] = []
-    found.append(import_ability(folder, settings, archive, stored))
-    return found
+    results: list[Ability] = []
+    results.append(import_ability(folder, settings, archive, stored))
+    return results
 
 
 def readers_of_features(settings: Settings) -> Readers:
     """Return the file readers that these settings and what is installed allow; may wait for a keyring."""
     from whatsapp_mcp.features.reading.local_readers import readers_of
 
-    found: list[Readers] = []
-    found.append(readers_of(settings))
-    return next(iter(found), NO_READERS)
+    readers: list[Readers] = []
+    readers.append(readers_of(settings))
+    return next(iter(readers), NO_READERS)
 
 
 class Leadership:

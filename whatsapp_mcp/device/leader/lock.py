@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 def identity(path: Path) -> tuple[int, int] | None:
     """Return the device and inode of a file; None if there is no such file."""
     try:
-        found = path.stat()
+        file_stat = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return file_stat.st_dev, file_stat.st_ino
 
 
 class OpenFiles:

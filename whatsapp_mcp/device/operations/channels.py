@@ -82,11 +82,11 @@ def read_channel(answer: str) -> Channel:
     """A `neonize.NewsletterMetadata` that the client answered."""
     from whatsapp_mcp.protobufs import Neonize
 
-    found = read(Neonize.NewsletterMetadata, answer)
-    thread, viewer = found.ThreadMeta, found.ViewerMeta
-    known = found.HasField("ViewerMeta")
+    metadata = read(Neonize.NewsletterMetadata, answer)
+    thread, viewer = metadata.ThreadMeta, metadata.ViewerMeta
+    known = metadata.HasField("ViewerMeta")
     return Channel(
-        jid_text(found.ID),
+        jid_text(metadata.ID),
         thread.Name.Text,
         thread.Description.Text,
         thread.SubscriberCount,

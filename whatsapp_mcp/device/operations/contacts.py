@@ -23,13 +23,15 @@ async def check_numbers(whatsapp: WhatsApp, numbers: tuple[str, ...]) -> tuple[N
     """Which E.164 numbers are on WhatsApp, in the order given."""
     from whatsapp_mcp.protobufs import Neonize
 
-    found: dict[str, NumberCheck] = {}
+    checks: dict[str, NumberCheck] = {}
     for answer in await whatsapp.call("is_on_whatsapp", {"numbers": list(numbers)}):
-        one = read(Neonize.IsOnWhatsAppResponse, answer)
-        number = f"+{one.Query.removeprefix('+')}"
-        business = one.VerifiedName.Details.verifiedName if one.HasField("VerifiedName") else ""
-        found[number] = NumberCheck(number, jid_text(one.JID) if one.IsIn else None, business or None)
-    return tuple(found.get(number, NumberCheck(number)) for number in numbers)
+        response = read(Neonize.IsOnWhatsAppResponse, answer)
+        number = f"+{response.Query.removeprefix('+')}"
+        business = response.VerifiedName.Details.verifiedName if response.HasField("VerifiedName") else ""
+        checks[number] = NumberCheck(
+            number, jid_text(response.JID) if response.IsIn else None, business or None
+        )
+    return tuple(checks.get(number, NumberCheck(number)) for number in numbers)
 
 
 @has_effect(Effect.READ)
@@ -38,9 +40,9 @@ async def resolve_number(whatsapp: WhatsApp, number: str) -> str | None:
     from whatsapp_mcp.protobufs import Neonize
 
     for answer in await whatsapp.call("is_on_whatsapp", {"numbers": [f"+{parse_number(number).user}"]}):
-        found = read(Neonize.IsOnWhatsAppResponse, answer)
-        if found.IsIn:
-            return jid_text(found.JID)
+        response = read(Neonize.IsOnWhatsAppResponse, answer)
+        if response.IsIn:
+            return jid_text(response.JID)
     return None
 
 

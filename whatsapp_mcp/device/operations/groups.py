@@ -74,14 +74,14 @@ async def sub_groups(whatsapp: WhatsApp, community: str) -> tuple[SubGroup, ...]
 
     answers = await whatsapp.call("get_sub_groups", {"community": community})
     targets = (read(Neonize.GroupLinkTarget, answer) for answer in answers)
-    found = tuple(
+    groups = tuple(
         SubGroup(jid_text(each.JID), each.GroupName.Name, each.GroupIsDefaultSub.IsDefaultSubGroup)
         for each in targets
     )
-    for each in found:
+    for each in groups:
         if each.default:
             await _learn(whatsapp, each.jid)
-    return found
+    return groups
 
 
 @has_effect(Effect.ACT, Audience.CHAT, "members", "parent")

@@ -24,7 +24,7 @@ def topics() -> list[ModuleType]:
     """The modules that declare operations."""
     from whatsapp_mcp.features.imports import operations as imports
 
-    found: list[ModuleType] = [
+    modules: list[ModuleType] = [
         agents,
         approvals,
         channels,
@@ -36,8 +36,8 @@ def topics() -> list[ModuleType]:
         profile,
         sends,
     ]
-    found.append(imports)
-    return found
+    modules.append(imports)
+    return modules
 
 
 OPERATIONS: Final[dict[str, Operation]] = operations_of(topics())

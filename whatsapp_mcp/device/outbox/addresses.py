@@ -52,10 +52,10 @@ class Addresses:
         """
         if not message.sender or not Jid.parse(message.chat).is_group:
             return message
-        found = await _asked(self._keys.sender_in(message.chat, message.message_id))
-        if found is None:
+        sender_row = await _asked(self._keys.sender_in(message.chat, message.message_id))
+        if sender_row is None:
             return message
-        message_id, sender = found
+        message_id, sender = sender_row
         if message_id == message.message_id:
             return replace(message, sender=sender)
         author = Jid.parse(message.sender)

@@ -83,16 +83,18 @@ class DeliveryEvidence:
         """
         return await self._keys.message_id(secret)
 
-    async def was_not_sent(self, handed_to: str, chat: str, secret: bytes | None, found: str | None) -> bool:
+    async def was_not_sent(
+        self, handed_to: str, chat: str, secret: bytes | None, message_id: str | None
+    ) -> bool:
         """Check whether a message is proved not to have gone out, once its hand-over is over.
 
         Args:
             secret: Of the message.
-            found: Its id, if the library has one under this secret.
+            message_id: Its id, if the library has one under this secret.
         """
         if _UNKNOWN in handed_to.split()[:3]:
             return False
-        if secret is not None and found is None:
+        if secret is not None and message_id is None:
             return self._is_of_this_system(handed_to)
         return await self.was_not_encrypted(handed_to, chat)
 

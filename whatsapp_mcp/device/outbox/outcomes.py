@@ -81,7 +81,7 @@ class Outcomes:
         archive: Where it is written down.
         clock: The leader's.
         evidence: What the client library knows.
-        told: Hears why WhatsApp, or what comes before it, refused a send.
+        on_refused: Hears why WhatsApp, or what comes before it, refused a send.
 
     Attributes:
         callers: Who waits for which send.
@@ -94,9 +94,9 @@ class Outcomes:
         archive: Archive,
         clock: Clock,
         evidence: DeliveryEvidence,
-        told: Callable[[WhatsAppError], Awaitable[None]] = nobody,
+        on_refused: Callable[[WhatsAppError], Awaitable[None]] = nobody,
     ) -> None:
-        self._told = told
+        self._told = on_refused
         self._archive = archive
         self._clock = clock
         self._evidence = evidence
@@ -118,8 +118,8 @@ class Outcomes:
 
     async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> OutboxEntry | None:
         """Write it down, however long the disk takes to have room; None if it never had."""
-        told = int(answer["timestamp"])
-        timestamp = datetime.fromtimestamp(told, UTC) if told > 0 else self._clock.now()
+        seconds = int(answer["timestamp"])
+        timestamp = datetime.fromtimestamp(seconds, UTC) if seconds > 0 else self._clock.now()
         for attempt in range(1, _KEEP_ATTEMPTS + 1):
             try:
                 return await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)

@@ -72,24 +72,31 @@ class UnknownSends:
     async def _find_out(self, entry: OutboxEntry, handed_to: str) -> None:
         # Asked first: what is not found afterwards will not be there later either.
         is_over = self._evidence.is_over(handed_to)
-        found = entry.message_id
-        if found is None and entry.secret is not None:
-            found = await self._evidence.message_id(entry.secret)
+        message_id = entry.message_id
+        if message_id is None and entry.secret is not None:
+            message_id = await self._evidence.message_id(entry.secret)
         if not is_over:
-            if found != entry.message_id:
-                await self._note_unknown(entry, found)
-        elif await self._evidence.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
+            if message_id != entry.message_id:
+                await self._note_unknown(entry, message_id)
+        elif await self._evidence.was_not_sent(handed_to, entry.request.chat, entry.secret, message_id):
             await self._take_back(entry, _MAYBE_APPLIED if entry.reason == _MAYBE_APPLIED else None)
         elif self._may_repeat(entry, handed_to):
             await self._take_back(entry, _MAYBE_APPLIED)
         else:
-            await self._note_unknown(entry, found, traceable=False)
+            await self._note_unknown(entry, message_id, traceable=False)
             self._outcomes.callers.settle(entry.send_id)
 
-    async def _note_unknown(self, entry: OutboxEntry, found: str | None, *, traceable: bool = True) -> None:
+    async def _note_unknown(
+        self, entry: OutboxEntry, message_id: str | None, *, traceable: bool = True
+    ) -> None:
         reason, handed_to = entry.reason or ENDED, entry.handed_to
         await self._archive.write(
-            outbox.unknown, entry.send_id, reason, message_id=found, traceable=traceable, handed_to=handed_to
+            outbox.unknown,
+            entry.send_id,
+            reason,
+            message_id=message_id,
+            traceable=traceable,
+            handed_to=handed_to,
         )
 
     def _may_repeat(self, entry: OutboxEntry, handed_to: str) -> bool:

@@ -24,14 +24,14 @@ def read(text: str) -> dict[str, Any]:
     yaml = YAML()
     yaml.preserve_quotes = True
     try:
-        found = yaml.load(text)
+        document = yaml.load(text)
     except YAMLError as error:
         raise ValueError("it is not YAML") from error
-    if found is None:
+    if document is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise ValueError("it is not a mapping")
-    return found
+    return document
 
 
 def with_entry(text: str, container: str, name: str, value: Mapping[str, Any]) -> str:

@@ -305,12 +305,12 @@ class _Followed:
         from whatsapp_mcp.features.imports import operations as imports
 
         while True:
-            found = await asked(devices, lambda device: device.do(imports.imports, ticket))
-            if not found:
+            matches = await asked(devices, lambda device: device.do(imports.imports, ticket))
+            if not matches:
                 raise Busy("The server that imported has ended.", "Run the same command again: it goes on.")
-            if found[0].is_over:
-                return found[0]
-            self._line.show(found[0])
+            if matches[0].is_over:
+                return matches[0]
+            self._line.show(matches[0])
             await anyio.sleep(_LOOK)
 
 
@@ -411,17 +411,23 @@ def _tell_all(imports: Sequence[ImportProgress], as_json: bool) -> None:
     typer.echo(aligned(rows) if rows else "Nothing was imported.")
 
 
-def _row(one: ImportProgress) -> tuple[str, ...]:
+def _row(progress: ImportProgress) -> tuple[str, ...]:
     from whatsapp_mcp.archive.exporting import printable
     from whatsapp_mcp.features.imports.importing import brought, how_far
 
-    first, last = (one.numbers[0], one.numbers[-1]) if one.numbers else ("-", "-")
+    first, last = (progress.numbers[0], progress.numbers[-1]) if progress.numbers else ("-", "-")
     numbers = f"{first}" if first == last else f"{first}-{last}"
-    told = one.error or (brought(one.report) if one.is_over else how_far(one))
-    began = one.began.astimezone()
-    return numbers, f"{began:%Y-%m-%d %H:%M}", one.state.value, isolated(printable(one.file)), told
+    status = progress.error or (brought(progress.report) if progress.is_over else how_far(progress))
+    began = progress.began.astimezone()
+    return (
+        numbers,
+        f"{began:%Y-%m-%d %H:%M}",
+        progress.state.value,
+        isolated(printable(progress.file)),
+        status,
+    )
 
 
-def _data(one: ImportProgress) -> dict[str, Any]:
+def _data(progress: ImportProgress) -> dict[str, Any]:
     """An import for programs."""
-    return json.loads(json.dumps(asdict(one), default=lambda value: rfc3339(value)))
+    return json.loads(json.dumps(asdict(progress), default=lambda value: rfc3339(value)))

@@ -64,32 +64,34 @@ async def import_messages(
     """Import a WhatsApp backup, exported chat (needs chat) or vCards. Call again for progress."""
     services = await call.services()
     place = await anyio.to_thread.run_sync(_place, services, path)
-    found = await find_known_chat(services, chat, reading=True) if chat else None
-    jid = found.jid if found else None
+    known_chat = await find_known_chat(services, chat, reading=True) if chat else None
+    jid = known_chat.jid if known_chat else None
     changed = await anyio.to_thread.run_sync(_changed, place)
     async with services.device() as device:
         known = await device.do(imports.imports)
-    one = _current(known, place, jid, changed, services.now())
-    if one is None:
+    progress = _current(known, place, jid, changed, services.now())
+    if progress is None:
         async with services.device() as device:
             ticket = await device.do(imports.begin_import, ImportRequest(str(place), jid, me))
-        one = await _followed(call, services, ticket) or _interrupted(place, services.now())
-    return Result(await _text(services, one), _data(one))
+        progress = await _followed(call, services, ticket) or _interrupted(place, services.now())
+    return Result(await _text(services, progress), _data(progress))
 
 
-def _told(one: ImportProgress) -> str:
+def _told(progress: ImportProgress) -> str:
     """Return a sentence on the progress or the result of an import."""
     from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
 
-    state = one.state.value
-    if not one.is_over:
-        return f"{state}: it {how_far(one)}. Call again with the same path for progress."
-    if one.state is ImportState.INTERRUPTED:
+    state = progress.state.value
+    if not progress.is_over:
+        return f"{state}: it {how_far(progress)}. Call again with the same path for progress."
+    if progress.state is ImportState.INTERRUPTED:
         return f"{state}: the server has ended. Call again: it goes on where it was."
-    report = f"{state}: {brought(one.report)} {left_out(one.report)}".strip()
-    if one.state is not ImportState.DONE or not one.numbers:
+    report = f"{state}: {brought(progress.report)} {left_out(progress.report)}".strip()
+    if progress.state is not ImportState.DONE or not progress.numbers:
         return report
-    undo = ", ".join(f"`whatsapp-mcp archive import --undo {number}`" for number in one.numbers[:_UNDOES])
+    undo = ", ".join(
+        f"`whatsapp-mcp archive import --undo {number}`" for number in progress.numbers[:_UNDOES]
+    )
     return f"{report} The user can undo it: {undo}."
 
 
@@ -140,45 +142,45 @@ async def _followed(call: Call, services: Services, ticket: int) -> ImportProgre
     ends = anyio.current_time() + _FOLLOWED
     while True:
         async with services.device() as device:
-            found = await device.do(imports.imports, ticket)
-        if not found:
+            matches = await device.do(imports.imports, ticket)
+        if not matches:
             return None
-        await call.progress(found[0].done, found[0].total or None, None)
-        if found[0].is_over or anyio.current_time() >= ends:
-            return found[0]
+        await call.progress(matches[0].done, matches[0].total or None, None)
+        if matches[0].is_over or anyio.current_time() >= ends:
+            return matches[0]
         await anyio.sleep(_LOOK)
 
 
-async def _text(services: Services, one: ImportProgress) -> Text | str:
+async def _text(services: Services, progress: ImportProgress) -> Text | str:
     """Return the report of an import, with why it failed and which exported chats a person must assign.
 
     Names of files and people may stand in either, so both come fenced.
     """
-    lines = [f"why: {clean_line(one.error, _ERROR)}"] if one.error else []
-    for match in one.asks[:_ASKS]:
+    lines = [f"why: {clean_line(progress.error, _ERROR)}"] if progress.error else []
+    for match in progress.asks[:_ASKS]:
         chats = [await services.archive.chat(jid) for jid in match.candidates[:_OFFERED]]
         maybe = ", ".join(named(chat) for chat in chats if chat) or "unknown"
         lines.append(f"{maybe}: {clean_line(match.file, _NAME)}")
-    if not one.asks:
-        return Text(_told(one), lines) if lines else _told(one)
-    more = len(one.asks) - _ASKS
+    if not progress.asks:
+        return Text(_told(progress), lines) if lines else _told(progress)
+    more = len(progress.asks) - _ASKS
     rest = f" {more} more are not shown." if more > 0 else ""
     asks = "Each line: which chats it may be, then the file. Ask the user, then call with path and chat."
-    return Text(_told(one), lines, [f"Not imported, since their chats are not certain. {asks}{rest}"])
+    return Text(_told(progress), lines, [f"Not imported, since their chats are not certain. {asks}{rest}"])
 
 
-def _data(one: ImportProgress) -> ImportData:
+def _data(progress: ImportProgress) -> ImportData:
     data = ImportData(
-        state=one.state.value,
-        file=clean_line(one.file, _NAME),
-        numbers=[*one.numbers],
-        done=one.done,
-        total=one.total,
-        new=one.report.new,
-        known=one.report.known,
+        state=progress.state.value,
+        file=clean_line(progress.file, _NAME),
+        numbers=[*progress.numbers],
+        done=progress.done,
+        total=progress.total,
+        new=progress.report.new,
+        known=progress.report.known,
     )
-    if one.error:
-        data["reason"] = clean_line(one.error, _ERROR)
-    if one.asks:
-        data["asks"] = [clean_line(match.file, _NAME) for match in one.asks]
+    if progress.error:
+        data["reason"] = clean_line(progress.error, _ERROR)
+    if progress.asks:
+        data["asks"] = [clean_line(match.file, _NAME) for match in progress.asks]
     return data

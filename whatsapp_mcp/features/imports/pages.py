@@ -82,20 +82,22 @@ class _Imports:
             cancels=_cancels,
         )
 
-    async def _shown(self, one: ImportProgress) -> _ImportCard:
+    async def _shown(self, progress: ImportProgress) -> _ImportCard:
         from whatsapp_mcp.features.imports.importing import brought, how_far, left_out
 
         archive = self.site.opened().archive
         asks: list[_Ask] = []
-        for match in one.asks:
+        for match in progress.asks:
             offered = [
                 (jid, self._called(jid, await archive.chat(jid))) for jid in match.candidates[:_OFFERED]
             ]
-            asks.append(_Ask(match.file, str(PurePath(one.path) / match.file), tuple(offered)))
-        running = () if one.is_over else (f"{how_far(one)}.",)
-        said = (*running, brought(one.report), left_out(one.report))
-        chat = await archive.chat(one.chat) if one.chat else None
-        return _ImportCard(one, chat, tuple(filter(None, said)), tuple(asks), one.step.value == "undoing")
+            asks.append(_Ask(match.file, str(PurePath(progress.path) / match.file), tuple(offered)))
+        running = () if progress.is_over else (f"{how_far(progress)}.",)
+        said = (*running, brought(progress.report), left_out(progress.report))
+        chat = await archive.chat(progress.chat) if progress.chat else None
+        return _ImportCard(
+            progress, chat, tuple(filter(None, said)), tuple(asks), progress.step.value == "undoing"
+        )
 
     def _called(self, jid: str, chat: Chat | None) -> str:
         """A chat as it is told from others of its name."""
@@ -137,14 +139,14 @@ class _Imports:
         """Ask once more before what an import brought is removed."""
         number: int = request.path_params["number"]
         async with self.site.opened().devices.use() as device:
-            found = [one for one in await device.do(imports.imports) if number in one.numbers]
-        if not found:
+            matches = [one for one in await device.do(imports.imports) if number in one.numbers]
+        if not matches:
             raise InvalidArgument("There is no such import.", "Look at the list of imports.")
         return self.site.page(
             request,
             "imports/templates/undo_import.html",
             f"Undo import {number}",
-            one=found[0],
+            one=matches[0],
             number=number,
             purpose=_undoes(number),
         )

@@ -65,12 +65,12 @@ class _Snapshot:
         build = GaugeMetricFamily(c.BUILD.full_name, c.BUILD.says, labels=c.BUILD.labels)
         build.add_metric([whatsapp_mcp.__version__, self._library], 1)
         yield build
-        told = [(figures, values_of(figures)) for figures in self._figures]
+        pairs = [(figures, values_of(figures)) for figures in self._figures]
         for metric in c.METRICS:
             if metric is c.BUILD:
                 continue
             family = _family(metric, c.ACCOUNT, *metric.labels)
-            for figures, values in told:
+            for figures, values in pairs:
                 if isinstance(family, HistogramMetricFamily):
                     _add_durations(family, figures)
                     continue
@@ -115,18 +115,18 @@ def values_of(figures: AccountFigures) -> dict[c.Metric, _Values]:
 
 def _of_connection(figures: AccountFigures) -> dict[c.Metric, _Values]:
     status = figures.status
-    found = {
+    values = {
         c.OPEN: _one(status is not None),
         c.LEADER_UP: _one(figures.is_led),
         c.LEADING: _one(figures.leads),
         c.READY: _one(figures.is_ready),
     }
     if status is None:
-        return found
-    found[c.STATE] = {(state.value,): float(state is status.state) for state in ConnectionState}
+        return values
+    values[c.STATE] = {(state.value,): float(state is status.state) for state in ConnectionState}
     if status.state is ConnectionState.OFFLINE:  # nobody leads, so nobody knows the rest
-        return found
-    return found | {
+        return values
+    return values | {
         c.LINKED: _one(status.number is not None),
         c.GENERATION: _one(status.generation),
         c.LAST_EVENT: _moment(status.last_event_at),
@@ -153,7 +153,7 @@ def _of_leader(figures: AccountFigures) -> dict[c.Metric, _Values]:
     leader = figures.leader
     if leader is None:
         return {}
-    found = {
+    values = {
         c.LEADING_SINCE: _moment(leader.leading_since),
         c.LOGINS: _one(leader.logins),
         c.JOURNAL_POSITION: _one(leader.journaled),
@@ -163,10 +163,10 @@ def _of_leader(figures: AccountFigures) -> dict[c.Metric, _Values]:
         c.REFUSALS: {(code,): float(count) for code, count in leader.refusals.items()},
     }
     if leader.client_memory is not None:
-        found[c.CLIENT_MEMORY] = _one(leader.client_memory)
+        values[c.CLIENT_MEMORY] = _one(leader.client_memory)
     if leader.client_seconds is not None:
-        found[c.CLIENT_SECONDS] = _one(leader.client_seconds)
-    return found
+        values[c.CLIENT_SECONDS] = _one(leader.client_seconds)
+    return values
 
 
 def _of_files(figures: AccountFigures) -> dict[c.Metric, _Values]:
@@ -182,29 +182,29 @@ def _of_files(figures: AccountFigures) -> dict[c.Metric, _Values]:
 
 
 def _of_what_waits(figures: AccountFigures) -> dict[c.Metric, _Values]:
-    found = dict[c.Metric, _Values]()
+    values = dict[c.Metric, _Values]()
     if figures.sends is not None:
         states = ("scheduled", "queued", "sending", "unknown")
         counts = {(state,): 0.0 for state in states}
         counts |= {(each.status,): float(each.count) for each in figures.sends}
         waiting = [each.oldest_at for each in figures.sends if each.status != "scheduled"]
-        found |= {c.SENDS_OPEN: counts, c.OLDEST_SEND: _age(min(waiting, default=None), figures.at)}
+        values |= {c.SENDS_OPEN: counts, c.OLDEST_SEND: _age(min(waiting, default=None), figures.at)}
     if figures.waiting is not None:
-        found |= {
+        values |= {
             c.APPROVALS: _one(figures.waiting.approvals),
             c.OLDEST_APPROVAL: _age(figures.waiting.oldest_approval, figures.at),
             c.WEBHOOKS_FAILING: _one(figures.waiting.webhooks_failing),
             c.WEBHOOK_EVENTS_FAILED: _one(figures.waiting.events_failed),
         }
-    return found
+    return values
 
 
 def _one(value: float) -> _Values:
     return {(): float(value)}
 
 
-def _moment(at: datetime | None) -> _Values:
-    return {} if at is None else _one(at.timestamp())
+def _moment(moment: datetime | None) -> _Values:
+    return {} if moment is None else _one(moment.timestamp())
 
 
 def _age(since: datetime | None, now: datetime) -> _Values:

@@ -118,15 +118,15 @@ class AccountFigures:
 
 async def gather(accounts: Sequence[MeteredAccount]) -> list[AccountFigures]:
     """All accounts side by side, in their order."""
-    found: dict[int, AccountFigures] = {}
+    figures: dict[int, AccountFigures] = {}
 
     async def one(number: int, account: MeteredAccount) -> None:
-        found[number] = await figures_of(account)
+        figures[number] = await figures_of(account)
 
     async with anyio.create_task_group() as tasks:
         for number, account in enumerate(accounts):
             tasks.start_soon(one, number, account)
-    return [found[number] for number in range(len(accounts))]
+    return [figures[number] for number in range(len(accounts))]
 
 
 async def figures_of(account: MeteredAccount) -> AccountFigures:
@@ -161,7 +161,7 @@ def _waiting(ledger: Ledger, now: datetime) -> Waiting | None:
     try:
         questions = ledger.approvals.open(now)
         webhooks = ledger.webhooks.names()
-        progress = [found for name in webhooks if (found := ledger.webhooks.progress(name))]
+        progress = [entry for name in webhooks if (entry := ledger.webhooks.progress(name))]
         failed = sum(len(ledger.webhooks.failed(name)) for name in webhooks)
     except WhatsAppError:
         return None

@@ -73,8 +73,8 @@ async def _told(begin: Callable[[], Call], after: int) -> AsyncGenerator[ServerS
                 yield ServerSentEvent("{}", event="missed")
             try:
                 # A call for each batch: the policy may have changed, and what is handed out counts from now.
-                told = tuple(change for change in batch.changes if change.kind in EVENTS)
-                for event in await begin().perform(events_of, changes=told):
+                changes = tuple(change for change in batch.changes if change.kind in EVENTS)
+                for event in await begin().perform(events_of, changes=changes):
                     text = json.dumps(event.data, ensure_ascii=False)
                     yield ServerSentEvent(text, event=event.kind, id=f"{_PREFIX}{event.seq}")
             except WhatsAppError as error:
@@ -95,12 +95,12 @@ class Event(NamedTuple):
 async def events_of(call: Call, changes: tuple[Change, ...]) -> list[Event]:
     """Return the events of these changes that the caller may read."""
     services = await call.services()
-    found: list[Event] = []
+    events: list[Event] = []
     for change in await services.archive.readable(changes):
         data = await _event(change, services)
         if data is not None:
-            found.append(Event(change.seq, change.kind, data))
-    return found
+            events.append(Event(change.seq, change.kind, data))
+    return events
 
 
 async def _event(change: Change, services: Services) -> EventData | None:

@@ -61,9 +61,9 @@ class ReleasedFile(NamedTuple):
 async def released_file(call: Call, ref: str) -> ReleasedFile:
     """Fetch the file of a message and let the caller have it. Raises as `file_answer`."""
     services = await call.services()
-    found = await services.archive.opened_message(ref)
-    fetched = await fetch_file(services, found)
-    await services.archive.release_content(found.ref, fetched.mime_type)
+    message = await services.archive.opened_message(ref)
+    fetched = await fetch_file(services, message)
+    await services.archive.release_content(message.ref, fetched.mime_type)
     size = (await anyio.Path(fetched.path).stat()).st_size
     return ReleasedFile(str(fetched.path), fetched.mime_type, size)
 

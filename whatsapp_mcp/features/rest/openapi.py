@@ -164,12 +164,12 @@ def _operation(tool: OfferedTool, shapes: dict[_Key, Any]) -> dict[str, Any]:
 
 
 def _events() -> dict[str, Any]:
-    told = ", ".join(f"{name} ({meaning})" for name, meaning in events.EVENTS.items())
+    listing = ", ".join(f"{name} ({meaning})" for name, meaning in events.EVENTS.items())
     position = "The id of the last event that the client has: what came since then is sent first."
     return {
         "operationId": "events",
         "summary": "What changes, as it happens",
-        "description": f"Server-sent events; the data of each is EventData as JSON. Events: {told}. "
+        "description": f"Server-sent events; the data of each is EventData as JSON. Events: {listing}. "
         "Scope: read.",
         "parameters": [
             _header("Last-Event-ID", position, pattern=events.PATTERN),

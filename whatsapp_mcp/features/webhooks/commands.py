@@ -42,11 +42,11 @@ def list_webhooks(as_json: AsJson = False, account: Account = "") -> None:
             record = ledger.webhooks
             return [(each, record.progress(each.name), len(record.failed(each.name))) for each in webhooks]
 
-    found = anyio.run(read)
+    entries = anyio.run(read)
     if as_json:
-        typer.echo(json.dumps([_as_data(*each) for each in found], ensure_ascii=False))
-    elif found:
-        rows = [_as_data(*each) for each in found]
+        typer.echo(json.dumps([_as_data(*each) for each in entries], ensure_ascii=False))
+    elif entries:
+        rows = [_as_data(*each) for each in entries]
         table = [("NAME", "ORIGIN", "EVENTS", "DELIVERED", "FAILED", "STATE")]
         table += [
             (row["name"], row["origin"], ",".join(row["events"]), row["delivered_at"] or "never",

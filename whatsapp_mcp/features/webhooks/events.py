@@ -86,8 +86,8 @@ class WebhookEvents:
 
     async def find(self, seq: int) -> Change | None:
         """The change of a number; None if it is no longer kept."""
-        found = await self._archive.changes(seq - 1, limit=1)
-        return found[0] if found and found[0].seq == seq else None
+        changes = await self._archive.changes(seq - 1, limit=1)
+        return changes[0] if changes and changes[0].seq == seq else None
 
     def missed(self, after: int, seq: int) -> Event:
         """Return the event for undelivered changes that are no longer kept.

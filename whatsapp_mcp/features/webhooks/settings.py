@@ -131,22 +131,22 @@ def own_webhook_faults(account: str, values: dict[str, Any]) -> list[tuple[str, 
     others.
     """
     hooks = values.get("webhooks")
-    found: list[tuple[str, str, str]] = []
+    faults: list[tuple[str, str, str]] = []
     for hook in cast("list[object]", hooks) if isinstance(hooks, list) else ():
         if isinstance(hook, dict):
-            found += _faults(secret_variable(account), cast("dict[str, object]", hook))
-    return found
+            faults += _faults(secret_variable(account), cast("dict[str, object]", hook))
+    return faults
 
 
 def _faults(begins: str | None, hook: dict[str, object]) -> list[tuple[str, str, str]]:
-    found: list[tuple[str, str, str]] = []
+    faults: list[tuple[str, str, str]] = []
     if hook.get("private_network", False) is not False:
-        found.append(
+        faults.append(
             ("the network of a machine is opened in its config.toml alone", "webhooks", "private_network")
         )
     secrets = hook.get("secrets")
     for secret in cast("list[object]", secrets) if isinstance(secrets, list) else ():
         if begins is None or re.fullmatch(f"env:{begins}[A-Z0-9]+", str(secret)) is None:
             said = "none" if begins is None else f"env:{begins}1 (or another word of A-Z and 0-9)"
-            found.append((f"secrets that this account may name: {said}", "webhooks", "secrets"))
-    return found
+            faults.append((f"secrets that this account may name: {said}", "webhooks", "secrets"))
+    return faults

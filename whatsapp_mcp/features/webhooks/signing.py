@@ -78,19 +78,19 @@ def event_id(change: Change) -> str:
     return f"msg_{hashlib.sha256(entry.encode()).hexdigest()[:32]}"
 
 
-def signed(event: str, at: int, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
+def signed(event: str, timestamp: int, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
     """The headers of one attempt.
 
     Args:
         event: The event's id.
-        at: When the attempt is made, in seconds since 1970.
+        timestamp: When the attempt is made, in seconds since 1970.
         body: What is posted.
         keys: The secrets, each of which signs: a receiver may know any of them.
     """
-    content = f"{event}.{at}.".encode() + body
+    content = f"{event}.{timestamp}.".encode() + body
     signatures = [base64.b64encode(hmac.digest(key, content, "sha256")).decode() for key in keys]
     return {
         "webhook-id": event,
-        "webhook-timestamp": str(at),
+        "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }

@@ -140,6 +140,6 @@ def _rewrite(path: Path, key: DatabaseKey, *, encrypts: bool) -> None:
 
 def _counted(db: sqlite3.Connection) -> dict[str, int]:
     """Count the rows of each table."""
-    found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    names = [name for (name,) in found.fetchall()]
+    cursor = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    names = [name for (name,) in cursor.fetchall()]
     return {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608

@@ -74,10 +74,10 @@ class KeySource:
     def _of_keyring(self) -> bytes | None:
         keyring, failure = _keyring()
         try:
-            found = keyring.get_password(_SERVICE, self.name)
+            key = keyring.get_password(_SERVICE, self.name)
         except failure as error:
             raise _no_keyring() from error
-        return found.encode() if found else None
+        return key.encode() if key else None
 
     def _into_keyring(self, key: bytes) -> None:
         keyring, failure = _keyring()

@@ -199,14 +199,16 @@ async def choose_one(
         raise AmbiguousChat(error.message, error.action, candidates=offered) from error
 
 
-async def _with_groups(services: Services, chat: Chat, told: Candidate) -> Candidate:
+async def _with_groups(services: Services, chat: Chat, candidate: Candidate) -> Candidate:
     """A candidate with the names of some groups in common."""
     if not is_person(chat.jid):
-        return told
+        return candidate
     groups = await services.archive.common_groups(chat.jid)
     names = ", ".join(titled(group.name) for group in groups[:_GROUPS_IN_COMMON])
     more = f" and {left} more" if (left := len(groups) - _GROUPS_IN_COMMON) > 0 else ""
-    return replace(told, note=", ".join(filter(None, [told.note, names and f"in {names}{more}"])) or None)
+    return replace(
+        candidate, note=", ".join(filter(None, [candidate.note, names and f"in {names}{more}"])) or None
+    )
 
 
 def one_emoji(text: str) -> str:
@@ -283,14 +285,14 @@ async def _where_posted(services: Services, chat: Chat) -> Chat:
     if chat.jid not in communities:
         return chat
     announcements = communities[chat.jid]
-    found = await services.archive.chat(announcements) if announcements else None
-    if found is None:
+    announcement_group = await services.archive.chat(announcements) if announcements else None
+    if announcement_group is None:
         raise ChatNotFound(
             "This is a community, in which nothing is posted, and its announcement group is not known here.",
             "Look at it with get_group, then call again.",
             candidates=[candidate(chat)],
         )
-    return found
+    return announcement_group
 
 
 async def _refuse_two_meanings(services: Services, message: Message) -> None:

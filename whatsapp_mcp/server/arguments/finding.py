@@ -37,13 +37,13 @@ async def find_group(services: Services, text: str, *, reading: bool = False) ->
     """
     if is_ref(text):
         text = (await services.archive.message(text)).chat
-    found = await _find(services, text, "group", lambda jid: jid.is_group, reading)
+    group = await _find(services, text, "group", lambda jid: jid.is_group, reading)
     if looks_like_jid(text.strip()):
-        return found
+        return group
     for community, announcements in (await services.archive.communities()).items():
-        if announcements == found.jid:
-            return await services.archive.chat(community) or found
-    return found
+        if announcements == group.jid:
+            return await services.archive.chat(community) or group
+    return group
 
 
 async def find_person(
@@ -77,10 +77,10 @@ async def find_people(services: Services, texts: Iterable[str]) -> tuple[Chat, .
         InvalidArgument: There are none.
         ContactNotFound, AmbiguousChat: As `find_person`, for the first that is unclear.
     """
-    found = {person.jid: person for person in [await find_person(services, text) for text in texts]}
-    if not found:
+    people = {person.jid: person for person in [await find_person(services, text) for text in texts]}
+    if not people:
         raise InvalidArgument("No person is given.", "Give names, numbers or jids.")
-    return tuple(found.values())
+    return tuple(people.values())
 
 
 async def _find(
@@ -135,9 +135,9 @@ async def mention(
         if name.strip().casefold() in EVERYONE:
             jids.update((one.jid, None) for one in others)
             continue
-        found, called = await _participant(services, chat, participants, name)
-        jids[found.jid] = None
-        text = mentioned(text, (name, called), Jid.parse(found.jid).user)
+        participant, called = await _participant(services, chat, participants, name)
+        jids[participant.jid] = None
+        text = mentioned(text, (name, called), Jid.parse(participant.jid).user)
     return text, tuple(jids)
 
 
@@ -161,9 +161,9 @@ async def _participant(
         known = next((by_form[form] for form in forms if form in by_form), None)
         if known is not None:
             by_form.update((form, known) for form in forms if form)
-    found = await services.archive.resolve_chat(name.removeprefix("@"), limit=_CANDIDATES)
+    candidates = await services.archive.resolve_chat(name.removeprefix("@"), limit=_CANDIDATES)
     try:
-        chat = choose(tuple(each for each in found if each.chat.jid in by_form), name, own_names=True)
+        chat = choose(tuple(each for each in candidates if each.chat.jid in by_form), name, own_names=True)
     except ChatNotFound as error:
         raise ContactNotFound(f"{name!r} is not in this group.", "See who is with get_group.") from error
     return by_form[chat.jid], chat.name

@@ -242,11 +242,11 @@ class Resources:
             uri: It names the account where the requester sees several.
             accounts: Those that the requester sees; None for every one.
         """
-        found = self._account_of(uri, accounts)
-        if found is not None:
+        location = self._account_of(uri, accounts)
+        if location is not None:
             for template, spec in self._specs:
-                if (values := template.match(found.uri)) is not None:
-                    return ResourceAddress(found.source, spec, values, found.is_one_of_several)
+                if (values := template.match(location.uri)) is not None:
+                    return ResourceAddress(location.source, spec, values, location.is_one_of_several)
         return None
 
     def _account_of(self, uri: str, accounts: frozenset[str] | None) -> _Located | None:
@@ -276,10 +276,12 @@ class Resources:
         Raises:
             WhatsAppError: They cannot be told to whom asks.
         """
-        found = self._account_of(template, requester.accounts)
-        for _, spec in self._specs if found else ():
-            if found and spec.template == found.uri and spec.complete is not None:
-                call = self.begin(ResourceAddress(found.source, spec, {}, found.is_one_of_several), requester)
+        location = self._account_of(template, requester.accounts)
+        for _, spec in self._specs if location else ():
+            if location and spec.template == location.uri and spec.complete is not None:
+                call = self.begin(
+                    ResourceAddress(location.source, spec, {}, location.is_one_of_several), requester
+                )
                 return await contained(spec.name, partial(call.perform, spec.complete, typed=typed))
         return ()
 
@@ -293,22 +295,22 @@ class Resources:
             ResourceError: Any other error, in our form.
         """
         requester = requester_of(context)
-        found = self.find(uri, requester.accounts)
-        return None if found is None else await self._answer(found, requester, context)
+        address = self.find(uri, requester.accounts)
+        return None if address is None else await self._answer(address, requester, context)
 
     async def _answer(
         self, place: ResourceAddress, requester: Requester, context: Context[Any, Any]
     ) -> list[ReadResourceContents] | InputRequiredResult:
         try:
             called = partial(self._called, place, requester, context)
-            found = await contained(place.spec.name, called, place.source.meter)
+            contents = await contained(place.spec.name, called, place.source.meter)
         except (MessageNotFound, ChatNotFound, ContactNotFound, InvalidArgument) as error:
             raise ResourceNotFoundError(error_text(error)) from error
         except WhatsAppError as error:
             raise ResourceError(error_text(error)) from error
-        if isinstance(found, InputRequiredResult):
-            return found
-        return [self._content(each) for each in found]
+        if isinstance(contents, InputRequiredResult):
+            return contents
+        return [self._content(each) for each in contents]
 
     async def _called(
         self, place: ResourceAddress, requester: Requester, context: Context[Any, Any]

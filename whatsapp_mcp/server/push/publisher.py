@@ -133,8 +133,8 @@ class Publisher:
             await ctx.session.send_notification(acknowledged, related_request_id=number)
             async with aclosing(subscriber.events()) as events:
                 async for event in events:
-                    told = event_to_notification(event, meta)
-                    await ctx.session.send_notification(told, related_request_id=number)
+                    notification = event_to_notification(event, meta)
+                    await ctx.session.send_notification(notification, related_request_id=number)
         return types.SubscriptionsListenResult(_meta=meta)
 
     async def subscribe(self, connection: Connection, uri: str, requester: Requester) -> None:
@@ -174,8 +174,8 @@ class Publisher:
         async def tell() -> None:
             async with aclosing(subscriber.events()) as events:
                 async for event in events:
-                    told = event_to_notification(event, {})
-                    data = told.model_dump(by_alias=True, mode="json", exclude_none=True)
+                    notification = event_to_notification(event, {})
+                    data = notification.model_dump(by_alias=True, mode="json", exclude_none=True)
                     await connection.notify(data["method"], data.get("params"))
 
         try:
@@ -226,13 +226,13 @@ class Publisher:
         """
         if len(subscriber.topics) >= MOST_TOPICS:
             raise InvalidArgument(f"At most {MOST_TOPICS} resources can be subscribed to.")
-        found = self._resources.find(uri, requester.accounts)
-        if found is None or not found.spec.changes:
+        address = self._resources.find(uri, requester.accounts)
+        if address is None or not address.spec.changes:
             raise InvalidArgument("Changes of this resource are not told.", "Read it again when needed.")
-        call = self._resources.begin(found, requester)
-        topic = await call.perform(named_topic, template=found.spec.template, values=found.values)
+        call = self._resources.begin(address, requester)
+        topic = await call.perform(named_topic, template=address.spec.template, values=address.values)
         await self._start(call)
-        subscriber.add(uri, replace(topic, account=found.source.account))
+        subscriber.add(uri, replace(topic, account=address.source.account))
 
     async def _start(self, call: Call) -> None:
         """Follow the archive of an account from here on, and its connection."""
@@ -275,8 +275,8 @@ class Publisher:
             topics = change.topics
             if change.is_purge:
                 topics |= self._files_told_of()
-            told = (topic for topic in topics if topic.template in offered)
-            self._tell_of({replace(topic, account=source.account) for topic in told})
+            offered_topics = (topic for topic in topics if topic.template in offered)
+            self._tell_of({replace(topic, account=source.account) for topic in offered_topics})
 
     def _files_told_of(self) -> frozenset[Topic]:
         """The files of which somebody is told: which of them a purge took is no longer known."""

@@ -92,15 +92,15 @@ async def touched(call: Call, changes: tuple[Change, ...]) -> list[AffectedTopic
     archive = services.archive.bound_to(call.caller, services.ask)
     reads = any(change.kind == "receipt" for change in changes)
     own = set((await archive.own())[:2]) - {None} if reads else set[str]()
-    found: list[AffectedTopics] = []
+    affected: list[AffectedTopics] = []
     for change in await archive.readable(changes):
         place = change.chat or change.actor
         if place is None:  # of many people or chats at once
-            found.append(AffectedTopics(None))
+            affected.append(AffectedTopics(None))
             continue
         topics = touched_in(change, await _addresses(archive, place), by_owner=change.actor in own)
-        found.append(AffectedTopics(topics, change.kind == "purge"))
-    return found
+        affected.append(AffectedTopics(topics, change.kind == "purge"))
+    return affected
 
 
 async def _addresses(archive: GuardedArchive, chat: str) -> frozenset[str]:
@@ -122,14 +122,14 @@ def touched_in(change: Change, addresses: Collection[str], *, by_owner: bool) ->
     """
     if change.kind == "contact":
         return frozenset({Topic(CHATS), *(Topic(CONTACT, address) for address in addresses)})
-    found = {Topic(MESSAGES, address) for address in addresses}
+    topics = {Topic(MESSAGES, address) for address in addresses}
     if change.ref is not None and change.kind in _OF_FILES:
-        found |= {Topic(MEDIA_URI, str(change.ref)), Topic(UNREAD)}
+        topics |= {Topic(MEDIA_URI, str(change.ref)), Topic(UNREAD)}
     if change.kind in _IN_LISTS or (change.kind == "receipt" and by_owner):
-        found |= {Topic(CHATS), Topic(UNREAD)}
+        topics |= {Topic(CHATS), Topic(UNREAD)}
     elif change.kind == "send":
-        found.add(Topic(CHATS))
-    return frozenset(found)
+        topics.add(Topic(CHATS))
+    return frozenset(topics)
 
 
 class Subscriber:
@@ -200,5 +200,5 @@ class Subscriber:
                 await self._news.wait()
 
     def _due(self, event: ServerEvent) -> float:
-        told = self._told.get(event)
-        return 0.0 if told is None else told + QUIET
+        sent_at = self._told.get(event)
+        return 0.0 if sent_at is None else sent_at + QUIET

@@ -119,7 +119,7 @@ class Guard:
     async def _look_up(
         self,
         view: View,
-        found: Iterable[Message | LastMessage | None],
+        messages: Iterable[Message | LastMessage | None],
         chats: Iterable[str],
         names: Iterable[str],
     ) -> None:
@@ -129,7 +129,7 @@ class Guard:
         if not self._withholds:
             return
         view.own |= await self._own(names)
-        ids, groups = own_words(found), {jid for jid in chats if kind_of(jid) is ChatKind.GROUP}
+        ids, groups = own_words(messages), {jid for jid in chats if kind_of(jid) is ChatKind.GROUP}
         if not (ids or groups):
             return
         sources, familiar = await self._archive.distrust(ids, groups)
@@ -137,19 +137,21 @@ class Guard:
         mode = self._policy.mode
         view.tainted |= {each for each, whose in sources.items() if taint_of(whose).counts(mode)}
 
-    async def view_of(self, found: Sequence[Message], *, opens: bool = False, named: bool = False) -> View:
+    async def view_of(self, messages: Sequence[Message], *, opens: bool = False, named: bool = False) -> View:
         """Return the view for these messages.
 
         Args:
-            found: The messages.
+            messages: The messages.
             opens: They are asked for.
             named: Their chat is asked for.
         """
         view = await self._bound_view()
         view.opens = opens
-        await self._look_up(view, found, [each.chat for each in found], names_in(found))
-        if named and found:
-            view.opens = self._opens(found[0].chat, found[0].chat_stranger, view.verdict(found[0].chat))
+        await self._look_up(view, messages, [each.chat for each in messages], names_in(messages))
+        if named and messages:
+            view.opens = self._opens(
+                messages[0].chat, messages[0].chat_stranger, view.verdict(messages[0].chat)
+            )
         return view
 
     def _opens(self, chat: str, stranger: bool, verdict: Verdict | None) -> bool:
@@ -158,9 +160,9 @@ class Guard:
 
     async def _opening(self, chat: str) -> tuple[bool, bool]:
         """Return whether naming a chat opens its words, and whether a person has to agree first."""
-        found = await self._archive.chat(chat)
+        stored_chat = await self._archive.chat(chat)
         verdict = (await self.verdicts([chat]) or {}).get(chat)
-        opens = self._opens(chat, found is not None and found.stranger, verdict)
+        opens = self._opens(chat, stored_chat is not None and stored_chat.stranger, verdict)
         return opens, verdict == "ask" or (opens and self._withholds and self._policy.mode == "lockdown")
 
     async def _bound_view(self) -> View:
@@ -213,7 +215,7 @@ class Guard:
 
     async def shown(
         self,
-        found: Sequence[Message],
+        messages: Sequence[Message],
         *,
         opens: bool = False,
         named: bool = False,
@@ -224,25 +226,25 @@ class Guard:
         """Messages as they are handed out.
 
         Args:
-            found: The messages.
+            messages: The messages.
             opens: They are asked for.
             named: Their chat is asked for.
             amount: How much that is, as `hand_out` takes it.
             masker: Masks the answer, where these are only a part of it.
             among: How many messages that may have.
         """
-        view = await self.view_of(found, opens=opens, named=named)
+        view = await self.view_of(messages, opens=opens, named=named)
         view.masker = masker or view.masker
-        shown = view.messages(found, among=among)
-        await self.hand_out(view, found, shown, amount)
+        shown = view.messages(messages, among=among)
+        await self.hand_out(view, messages, shown, amount)
         return shown
 
-    async def shown_chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
+    async def shown_chats(self, entries: Sequence[Chat]) -> tuple[Chat, ...]:
         """Chats as they are handed out."""
         view = await self._bound_view()
-        last, chats = [chat.last_message for chat in found], [chat.jid for chat in found]
-        await self._look_up(view, last, chats, [chat.name for chat in found])
-        shown = view.chats(found)
+        last, chats = [chat.last_message for chat in entries], [chat.jid for chat in entries]
+        await self._look_up(view, last, chats, [chat.name for chat in entries])
+        shown = view.chats(entries)
         await self._expose(view, [chat for chat in shown if chat.last_message])
         read = [(chat.jid, last.ref) for chat in shown if (last := chat.last_message) and not last.withheld]
         if read:
@@ -250,18 +252,18 @@ class Guard:
             self._ledger.audit.read(AuditEntry(self._caller, "chats", jids, refs))
         return shown
 
-    async def shown_people(self, found: Sequence[Contact]) -> tuple[Contact, ...]:
+    async def shown_people(self, contacts: Sequence[Contact]) -> tuple[Contact, ...]:
         """People as they are handed out."""
-        verdicts = await self.verdicts(each.jid for each in found)
+        verdicts = await self.verdicts(each.jid for each in contacts)
         view = self.view()
         return tuple(
-            [view.contact(each) for each in found if not verdicts or verdicts.get(each.jid) != "deny"]
+            [view.contact(each) for each in contacts if not verdicts or verdicts.get(each.jid) != "deny"]
         )
 
     async def hand_out(
         self,
         view: View,
-        found: Sequence[Message],
+        messages: Sequence[Message],
         shown: Sequence[Message],
         amount: str = "",
         *,
@@ -271,7 +273,7 @@ class Guard:
 
         Args:
             view: How they were seen.
-            found: The messages as they were found.
+            messages: The messages as they were found.
             shown: As they are handed out.
             amount: How much that is, for the person who has to agree; empty: exactly these messages.
             operation: What is read, for the audit.
@@ -280,10 +282,14 @@ class Guard:
             WhatsAppError: Nobody has agreed, or it could not be written down: nothing may leave.
         """
         asks = view.asked or (self._policy.mode == "lockdown" and view.opens and view.strangers)
-        refs = {message.ref for message in found}
+        refs = {message.ref for message in messages}
         if asks and shown and not refs <= self._released:
             await self.agree(
-                Permit("release", (found[0].chat,), (amount or of_refs([message.ref for message in found]),))
+                Permit(
+                    "release",
+                    (messages[0].chat,),
+                    (amount or of_refs([message.ref for message in messages]),),
+                )
             )
             self._released |= refs
         await self._expose(view, shown)

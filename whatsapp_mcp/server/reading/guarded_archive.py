@@ -68,8 +68,8 @@ class GuardedPeople(Guard):
 
     async def contact(self, jid: str) -> Contact | None:
         """Return a person by either jid; None also if their chat may not be read."""
-        found = await self._archive.contact(jid)
-        return None if found is None else next(iter(await self.shown_people((found,))), None)
+        contact = await self._archive.contact(jid)
+        return None if contact is None else next(iter(await self.shown_people((contact,))), None)
 
     async def members(self, chat: str) -> tuple[GroupMember, ...]:
         """Return the participants of a group, as far as they are known."""
@@ -104,10 +104,10 @@ class GuardedPeople(Guard):
 
     async def chat_shown_as(self, name: str) -> Chat | None:
         """Return the only chat that lists show under this name, if it may be read."""
-        found = await self._archive.chat_shown_as(name)
-        if found is None:
+        chat = await self._archive.chat_shown_as(name)
+        if chat is None:
             return None
-        return next(iter(await self.shown_chats((replace(found, last_message=None),))), None)
+        return next(iter(await self.shown_chats((replace(chat, last_message=None),))), None)
 
     async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
         """Return the chats that a text may mean, best first; a cut name stands for the full name.
@@ -115,18 +115,20 @@ class GuardedPeople(Guard):
         Whom no rule lets read has no name here, and is found by number or jid alone.
         """
         wanted = text.strip().strip("“”")
-        found = await self._archive.resolve_chat(wanted.rstrip(_CUT) or text, limit=limit)
+        matches = await self._archive.resolve_chat(wanted.rstrip(_CUT) or text, limit=limit)
         if wanted.endswith(_CUT):
-            found = tuple(
+            matches = tuple(
                 replace(each, matched="name") if cut_name(each.chat.name) == wanted else each
-                for each in found
+                for each in matches
             )
         view = self.view()
         # They are an answer of their own, or one of them is what the answer is about.
         view.names = Names()
-        await self._look_up(view, (), [each.chat.jid for each in found], [each.chat.name for each in found])
+        await self._look_up(
+            view, (), [each.chat.jid for each in matches], [each.chat.name for each in matches]
+        )
         candidates: list[ChatCandidate] = []
-        for each in found:
+        for each in matches:
             if view.verdict(each.chat.jid) == "deny":
                 if not self._caller.chat and each.matched in {"jid", "number"}:
                     jid = each.chat.jid
@@ -294,10 +296,12 @@ class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
     async def coverage(self, chat: str) -> Coverage:
         """Return a chat's coverage; names of imported files are cut, as whoever made a file named it."""
         await self.require_inside(chat)
-        found = await self._archive.coverage(chat)
+        coverage = await self._archive.coverage(chat)
         if not self._withholds:
-            return found
-        return replace(found, imports=tuple(replace(one, file=cut_name(one.file)) for one in found.imports))
+            return coverage
+        return replace(
+            coverage, imports=tuple(replace(one, file=cut_name(one.file)) for one in coverage.imports)
+        )
 
     async def history_progress(self) -> HistoryProgress:
         """Return the progress of the phone's history transfer."""
@@ -332,10 +336,10 @@ class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):
 
     async def changes(self, after: int, *, limit: int = 200) -> tuple[Change, ...]:
         """Return changes after a number; of other chats a bound caller sees only number and time."""
-        found = await self._archive.changes(after, limit=limit)
+        changes = await self._archive.changes(after, limit=limit)
         if (only := await self.only_chat()) is None:
-            return found
-        return tuple(each if each.chat == only else Change(each.seq, each.at, _ELSEWHERE) for each in found)
+            return changes
+        return tuple(each if each.chat == only else Change(each.seq, each.at, _ELSEWHERE) for each in changes)
 
     async def readable(self, changes: Sequence[Change]) -> tuple[Change, ...]:
         """The changes that the caller may hear of: of none whom a rule forbids to read."""

@@ -67,17 +67,17 @@ class GuardedMessages(Guard):
 
     async def chat(self, jid: str) -> Chat | None:
         """Return a chat; None also for one that may not be read."""
-        found = await self._archive.chat(jid)
-        return None if found is None else next(iter(await self.shown_chats((found,))), None)
+        chat = await self._archive.chat(jid)
+        return None if chat is None else next(iter(await self.shown_chats((chat,))), None)
 
     async def digest(self, since: datetime, *, now: datetime) -> Digest:
         """Return what was said in direct chats and groups since a time, newest chat first."""
-        found = await self._archive.digest(since, now=now, jid=await self.only_chat())
-        verdicts = await self.verdicts(found.others) or {}
+        digest = await self._archive.digest(since, now=now, jid=await self.only_chat())
+        verdicts = await self.verdicts(digest.others) or {}
         return replace(
-            found,
-            messages=await self.shown(found.messages),
-            others=tuple(jid for jid in found.others if verdicts.get(jid) != "deny"),
+            digest,
+            messages=await self.shown(digest.messages),
+            others=tuple(jid for jid in digest.others if verdicts.get(jid) != "deny"),
         )
 
     async def messages(
@@ -120,10 +120,10 @@ class GuardedMessages(Guard):
             MessageNotFound: No such message.
             Denied: It is in a chat that may not be read.
         """
-        found = await self._archive.message(key, chat=chat)
-        named = await self.is_named(found.chat)
-        amount = (named and self._amount) or amounts.of_message(found)
-        return _only(await self.shown((found,), named=named, amount=amount, masker=masker, among=among))
+        message = await self._archive.message(key, chat=chat)
+        named = await self.is_named(message.chat)
+        amount = (named and self._amount) or amounts.of_message(message)
+        return _only(await self.shown((message,), named=named, amount=amount, masker=masker, among=among))
 
     async def opened_message(self, key: MessageKey) -> Message:
         """A message whose words are asked for.
@@ -133,8 +133,8 @@ class GuardedMessages(Guard):
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        found = await self._archive.message(key)
-        return _only(await self.shown((found,), opens=True, amount=amounts.of_message(found)))
+        message = await self._archive.message(key)
+        return _only(await self.shown((message,), opens=True, amount=amounts.of_message(message)))
 
     async def context(
         self, key: MessageKey, *, before: int = 5, after: int = 5, reveal: bool = False
@@ -171,10 +171,10 @@ class GuardedMessages(Guard):
 
     async def preceding(self, keys: Sequence[MessageKey], count: int) -> dict[int, tuple[Message, ...]]:
         """Return up to `count` messages before each message, by ref, oldest first; each message once."""
-        found = await self._archive.preceding(keys, count)
-        every = [message for messages in found.values() for message in messages]
+        preceding = await self._archive.preceding(keys, count)
+        every = [message for messages in preceding.values() for message in messages]
         view = await self.view_of(every, named=bool(every) and await self.is_named(every[0].chat))
-        shown = {ref: view.messages(messages, among=len(every)) for ref, messages in found.items()}
+        shown = {ref: view.messages(messages, among=len(every)) for ref, messages in preceding.items()}
         # They were asked about together with what they stand before.
         amount = self._listed if count <= self._context else ""
         await self.hand_out(view, every, [one for messages in shown.values() for one in messages], amount)
@@ -188,16 +188,16 @@ class GuardedMessages(Guard):
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        found = await self._archive.message(key)
-        view = await self._view_of_file(found)
-        await self._agree_to(view, found)
-        if view.withholds and not (found.from_me and not view.strangers):
-            mask_name_in(found, found.text, Masker())
-        return found
+        message = await self._archive.message(key)
+        view = await self._view_of_file(message)
+        await self._agree_to(view, message)
+        if view.withholds and not (message.from_me and not view.strangers):
+            mask_name_in(message, message.text, Masker())
+        return message
 
-    async def _agree_to(self, view: View, found: Message) -> None:
+    async def _agree_to(self, view: View, message: Message) -> None:
         if view.asked or (self._policy.mode == "lockdown" and view.withholds and view.strangers):
-            await self.agree(Permit("release", (found.chat,), (amounts.of_message(found),)))
+            await self.agree(Permit("release", (message.chat,), (amounts.of_message(message),)))
 
     async def reading(
         self,
@@ -219,15 +219,15 @@ class GuardedMessages(Guard):
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        found = await self.opened_file(key)
-        reading = await self._archive.reading(found.ref)
+        message = await self.opened_file(key)
+        reading = await self._archive.reading(message.ref)
         if reading is None:
             return None
-        view = await self._view_of_file(found)
-        if view.withholds and not (found.from_me and not view.strangers):
+        view = await self._view_of_file(message)
+        if view.withholds and not (message.from_me and not view.strangers):
             reading = await to_thread.run_sync(masked_reading, reading, first)
         wanted = part(reading)
-        await self.hand_out(view, (), (found,), operation="reading")
+        await self.hand_out(view, (), (message,), operation="reading")
         return wanted
 
     async def release_content(self, key: MessageKey, mime_type: str) -> None:
@@ -242,10 +242,10 @@ class GuardedMessages(Guard):
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        found = await self._archive.message(key)
-        view = await self._view_of_file(found, mime_type)
-        await self._agree_to(view, found)
-        await self.hand_out(view, (), (found,), operation="file")
+        message = await self._archive.message(key)
+        view = await self._view_of_file(message, mime_type)
+        await self._agree_to(view, message)
+        await self.hand_out(view, (), (message,), operation="file")
 
     async def thumbnail(self, key: MessageKey) -> bytes | None:
         """Return the thumbnail of a message on request; None if it has none.
@@ -255,10 +255,10 @@ class GuardedMessages(Guard):
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        found = await self.opened_message(key)
-        thumbnail = await self._archive.thumbnail(found.ref)
+        message = await self.opened_message(key)
+        thumbnail = await self._archive.thumbnail(message.ref)
         if thumbnail is not None:
-            await self.release_content(found.ref, "image/jpeg")
+            await self.release_content(message.ref, "image/jpeg")
         return thumbnail
 
     async def _view_of_file(self, message: Message, mime_type: str | None = None) -> View:

@@ -130,13 +130,15 @@ class GuardedSearch(Guard):
         view = await self._view_of_search(query, where, limit)
 
         async def read(after: str | None, size: int) -> Page[Message]:
-            found = await self._archive.search(
+            results = await self._archive.search(
                 query, where, order=order, mode=mode, zone=zone, now=now, limit=size, cursor=after
             )
-            await self._look_up(view, found.items, [each.chat for each in found.items], names_in(found.items))
-            if order == "relevance" and found.items and found.after:
-                return replace(found, next_cursor=found.after(len(found.items) - 1), notes=())
-            return found
+            await self._look_up(
+                view, results.items, [each.chat for each in results.items], names_in(results.items)
+            )
+            if order == "relevance" and results.items and results.after:
+                return replace(results, next_cursor=results.after(len(results.items) - 1), notes=())
+            return results
 
         withheld: dict[str, list[int]] = {}
         sought = Sought(query, mode, missing=MASK)
@@ -201,9 +203,9 @@ class GuardedSearch(Guard):
         """Return hints for a search without hits; none if a rule may withhold any of them."""
         if self._rules is not None:
             return SearchHints()
-        found = await self._archive.search_hints(query, where, zone=zone, now=now)
-        nobody = [(name, await self.shown_people(closest)) for name, closest in found.nobody]
-        return replace(found, nobody=tuple(nobody))
+        hints = await self._archive.search_hints(query, where, zone=zone, now=now)
+        nobody = [(name, await self.shown_people(closest)) for name, closest in hints.nobody]
+        return replace(hints, nobody=tuple(nobody))
 
     async def _masked_reading(self, message: Message, masker: Masker) -> Sequence[str] | None:
         """Return the text read in a hit's file, page by page, with its one-time codes masked.

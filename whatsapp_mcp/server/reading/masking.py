@@ -180,12 +180,12 @@ def masked_reading(reading: FileReading, first: int | None = None) -> FileReadin
     return replace(reading, passages=(*hidden[:begin], *masked, *hidden[end:]))
 
 
-def _reached(lengths: Sequence[int], at: int, step: Literal[1, -1], wanted: int) -> int:
+def _reached(lengths: Sequence[int], index: int, step: Literal[1, -1], wanted: int) -> int:
     """The page behind those, from one on, that have so many characters together."""
-    while 0 <= at < len(lengths) and wanted > 0:
-        wanted -= lengths[at]
-        at += step
-    return at
+    while 0 <= index < len(lengths) and wanted > 0:
+        wanted -= lengths[index]
+        index += step
+    return index
 
 
 def _masked_passages(reading: FileReading, passages: Sequence[Passage]) -> tuple[Passage, ...]:

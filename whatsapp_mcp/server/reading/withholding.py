@@ -99,18 +99,18 @@ class View:
         strangers = words_are_strangers(message, self.tainted) and message.kind not in NOTICES
         return strangers or (message.quote is not None and quote_is_strangers(message.quote, self.tainted))
 
-    def messages(self, found: Sequence[Message], *, among: int = 0) -> tuple[Message, ...]:
+    def messages(self, messages: Sequence[Message], *, among: int = 0) -> tuple[Message, ...]:
         """The messages as they are shown.
 
         Args:
-            found: The messages.
+            messages: The messages.
             among: How many the answer may have, where it is more than these.
         """
         shown: list[Message] = []
-        for index, message in enumerate(found):
+        for index, message in enumerate(messages):
             if self.verdicts and self.verdict(message.chat) == "deny":
                 continue
-            self.masker.begin((among or len(found)) - index)
+            self.masker.begin((among or len(messages)) - index)
             self.message(message)
             shown.append(message)
         return collapsed(shown)
@@ -208,8 +208,11 @@ class View:
         if isinstance(message, Message):
             message.snippet = None
 
-    def _reaction(self, one: Reaction) -> Reaction:
-        return replace(one, sender_name=self.actor(Actor(one.sender_name, one.from_me, one.stranger)).name)
+    def _reaction(self, reaction: Reaction) -> Reaction:
+        return replace(
+            reaction,
+            sender_name=self.actor(Actor(reaction.sender_name, reaction.from_me, reaction.stranger)).name,
+        )
 
     def actor(self, actor: Actor) -> Actor:
         """Somebody who did something, under the name that is shown."""
@@ -242,9 +245,9 @@ class View:
                 shown[key] = replace(one, name=name)
         return shown
 
-    def chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
+    def chats(self, chats: Sequence[Chat]) -> tuple[Chat, ...]:
         """The chats of a list with their last messages, as they are shown."""
-        readable = [chat for chat in found if self.verdict(chat.jid) != "deny"]
+        readable = [chat for chat in chats if self.verdict(chat.jid) != "deny"]
         return tuple([self.chat(chat, len(readable) - index) for index, chat in enumerate(readable)])
 
     def chat(self, chat: Chat, among: int = 1) -> Chat:
@@ -309,11 +312,11 @@ class View:
         )
 
 
-def collapsed(found: Sequence[Message]) -> tuple[Message, ...]:
+def collapsed(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The messages; of those in a row that are withheld and of one author, the first stands for all."""
     shown: list[Message] = []
     before: Message | None = None
-    for message in found:
+    for message in messages:
         if message.withheld and before is not None and _is_of_same_author(message, before):
             count = (before.withheld or 0) + message.withheld
             shown[-1] = before = min(before, message, key=lambda one: (one.timestamp, one.ref))
@@ -324,8 +327,8 @@ def collapsed(found: Sequence[Message]) -> tuple[Message, ...]:
     return tuple(shown)
 
 
-def _is_of_same_author(one: Message, other: Message) -> bool:
-    return (one.chat, one.sender, one.from_me) == (other.chat, other.sender, other.from_me)
+def _is_of_same_author(message: Message, other: Message) -> bool:
+    return (message.chat, message.sender, message.from_me) == (other.chat, other.sender, other.from_me)
 
 
 def _says_something(message: Message) -> bool:

@@ -370,8 +370,10 @@ def _details(value: Any, zone: tzinfo) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
-        told = {key: stamp_of_number(inner, zone) if key in _TIMES else inner for key, inner in value.items()}
-        return {full_name(key): _details(inner, zone) for key, inner in told.items() if inner is not None}
+        details = {
+            key: stamp_of_number(inner, zone) if key in _TIMES else inner for key, inner in value.items()
+        }
+        return {full_name(key): _details(inner, zone) for key, inner in details.items() if inner is not None}
     if isinstance(value, (list, tuple)):
         return [_details(inner, zone) for inner in value]
     return value

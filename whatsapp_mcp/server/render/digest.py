@@ -41,13 +41,13 @@ class DigestData(TypedDict):
     others: int
 
 
-def digest_shown(found: Digest, since: datetime, now: datetime, zone: tzinfo) -> tuple[Text, DigestData]:
+def digest_shown(digest: Digest, since: datetime, now: datetime, zone: tzinfo) -> tuple[Text, DigestData]:
     """A digest as text and as data, both of the same messages."""
     header = f"Said in chats and groups{narrowed(MessageFilter(since=since), zone)}, the newest first"
     today = stamp(now, zone)
     chats = [
-        NewsData(new=found.new[jid], messages=[message_data(message, zone) for message in each])
-        for jid, each in groupby(found.messages, key=lambda message: message.chat)
+        NewsData(new=digest.new[jid], messages=[message_data(message, zone) for message in each])
+        for jid, each in groupby(digest.messages, key=lambda message: message.chat)
     ]
     blocks: list[list[str]] = []
     kept, fits = chats, 0
@@ -56,7 +56,7 @@ def digest_shown(found: Digest, since: datetime, now: datetime, zone: tzinfo) ->
         blocks = [_block(chat, today, width) for chat in kept]
         if (fits := _fitting(blocks)) == len(blocks):
             break
-    others = len(found.others) + len(blocks) - fits
+    others = len(digest.others) + len(blocks) - fits
     data = DigestData(since=stamp(since, zone), chats=kept[:fits], others=others)
     if not fits:
         return Text(f"{header}: nothing."), data
@@ -84,6 +84,6 @@ def _block(chat: NewsData, today: str, width: int) -> list[str]:
 def _line(message: MessageData, today: str, view: View) -> str:
     """Return the line of a message; the other person of a direct chat is named in the heading above."""
     who = f" {sender_of(message, message)[0]}" if "from_me" in message or "sender" in message else ""
-    at = short_stamp(message["timestamp"], today)
-    line = f"{message['ref']} {at}{who}{notes_of(message, view)}: {body_of(message, message, view)}"
+    sent_at = short_stamp(message["timestamp"], today)
+    line = f"{message['ref']} {sent_at}{who}{notes_of(message, view)}: {body_of(message, message, view)}"
     return line if len(line) <= _WHOLE_LINE else f"{line[:_WHOLE_LINE]}…"

@@ -67,8 +67,8 @@ def kind_text(
 
 def what_of(details: Mapping[str, Any] | None) -> str | None:
     """Return the subtype that a message's kind does not express, such as a product or a group invite."""
-    found = details or {}
-    return found.get("what") or ("choices" if found.get("choices") else None)
+    fields = details or {}
+    return fields.get("what") or ("choices" if fields.get("choices") else None)
 
 
 def without_title(text: str, details: Mapping[str, Any] | None) -> str:

@@ -79,9 +79,9 @@ def _in_album(message: Mapping[str, Any], _: object) -> str:
 
 def unfolded(messages: Sequence[MessageData]) -> Iterator[MessageData]:
     """The messages that get lines: not the plain files of an album that is among them."""
-    told = {ref for message in messages if "album" in message for ref in message["album"]["files"]}
+    album_refs = {ref for message in messages if "album" in message for ref in message["album"]["files"]}
     for message in messages:
-        if message["ref"] not in told or not _is_plain_file(message):
+        if message["ref"] not in album_refs or not _is_plain_file(message):
             yield message
 
 
@@ -110,8 +110,8 @@ def heard_text(message: MessageData, limit: int, *, full: bool) -> str:
         full: Show the beginning, and not the words around a hit.
     """
     reading = message.get("reading", {})
-    found = message.get("snippet") if message.get("snippet_of") == "reading" and not full else None
-    words: str = found or reading["text"]
+    snippet = message.get("snippet") if message.get("snippet_of") == "reading" and not full else None
+    words: str = snippet or reading["text"]
     more = f" (all of it: read_file {message['ref']})" if "cut" in reading or len(words) > limit else ""
     return f"{in_quotes(words, limit)}{more}"
 
@@ -308,10 +308,10 @@ def _was(message: MessageData, view: View) -> str:
     earlier = message.get("earlier", [])
     if "revoked_at" in message or not earlier:
         return ""
-    told = [f"was: {cut(text, min(view.limit, CONCISE_TEXT))}" for text in earlier[-EARLIER_SHOWN:]]
+    parts = [f"was: {cut(text, min(view.limit, CONCISE_TEXT))}" for text in earlier[-EARLIER_SHOWN:]]
     if len(earlier) > EARLIER_SHOWN:
-        told.insert(0, f"{len(earlier) - EARLIER_SHOWN} more before")
-    return f" ({', '.join(told)})"
+        parts.insert(0, f"{len(earlier) - EARLIER_SHOWN} more before")
+    return f" ({', '.join(parts)})"
 
 
 def sender_of(message: MessageData, where: WhereData) -> tuple[str, str]:

@@ -198,17 +198,17 @@ def _which(kind: ReadingKind, passages: list[PageData], pages: int) -> str:
     return name if (first, last) == (1, pages) else f"{name}, parts {first}-{last} of {pages}"
 
 
-def _line(kind: ReadingKind, one: PageData, *, of_many: bool) -> str:
+def _line(kind: ReadingKind, page: PageData, *, of_many: bool) -> str:
     """`page 2 “Sheet 1”: …`, `0:42: …`; a line break is shown as in a message."""
-    if "start" in one:
-        head = duration_text(int(one["start"]))
+    if "start" in page:
+        head = duration_text(int(page["start"]))
     elif kind is ReadingKind.DOCUMENT or of_many:
-        head = f"{'page' if kind is ReadingKind.DOCUMENT else 'part'} {one['page']}"
+        head = f"{'page' if kind is ReadingKind.DOCUMENT else 'part'} {page['page']}"
     else:
         head = "text"
-    if title := one.get("title"):
+    if title := page.get("title"):
         head += f" {in_quotes(title, _TITLE)}"
-    return f"{head}: {one_line(one['text'])}" if one["text"].strip() else f"{head} (no text)"
+    return f"{head}: {one_line(page['text'])}" if page["text"].strip() else f"{head} (no text)"
 
 
 def _notes(data: ReadingData, *, cut: bool) -> list[str]:

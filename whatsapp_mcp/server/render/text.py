@@ -216,8 +216,8 @@ def messages_text(
     following = more(page["next_cursor"])
     if not page["messages"]:
         going_on = following if to_the_end else []
-        found = "none that is shown" if page.get("withheld_hits") or going_on else "none"
-        return Text(f"{header}: {found}.", notes=[*notes, *going_on])
+        result = "none that is shown" if page.get("withheld_hits") or going_on else "none"
+        return Text(f"{header}: {result}.", notes=[*notes, *going_on])
     if following and "left" in page:
         following = [f"{page['left']}{'+' if 'left_at_least' in page else ''} older. {following[0]}"]
     elif not following and to_the_end:
@@ -381,7 +381,9 @@ def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> Text:
     last = data.get("last_message")
     if last:
         who, _ = sender_of(last, last)
-        at = short_stamp(last["timestamp"], today)
+        sent_at = short_stamp(last["timestamp"], today)
         view = View(False, CHAT_TEXT, "")
-        lines.append(f"last: {last['ref']} {at} {who}{notes_of(last, view)}: {body_of(last, last, view)}")
+        lines.append(
+            f"last: {last['ref']} {sent_at} {who}{notes_of(last, view)}: {body_of(last, last, view)}"
+        )
     return Text("Contact:", lines, [data["note"]] if "note" in data else [])

@@ -65,20 +65,20 @@ async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result
         decided = await device.do(approvals.approval, approval.strip(), wait)
     if decided.state is ApprovalState.OPEN:
         until = f"{local(decided.expires_at, services.zone):%H:%M}"
-        told = f"not answered yet; the user can answer until {until}. Call again to wait on."
+        outcome = f"not answered yet; the user can answer until {until}. Call again to wait on."
     else:
-        told = _BECAME[decided.state].format(tool=identifier(decided.tool))
-    answer = await _decision(services, decided, told, max(end - anyio.current_time(), GOES_OUT))
+        outcome = _BECAME[decided.state].format(tool=identifier(decided.tool))
+    answer = await _decision(services, decided, outcome, max(end - anyio.current_time(), GOES_OUT))
     if not call.draws_cards:
         return answer
     card = await _card(services, decided, _CARD_SAYS[decided.state])
     return replace(answer, meta={KEY: card})
 
 
-async def _decision(services: Services, decided: Approval, told: str, wait: float) -> Result:
+async def _decision(services: Services, decided: Approval, outcome: str, wait: float) -> Result:
     """Return the decision for the model; for an approved send, the result its tool would have returned."""
     data = ApprovalData(approval=identifier(decided.id), state=decided.state.value)
-    head = f"{identifier(decided.id)} {decided.state}: {told}"
+    head = f"{identifier(decided.id)} {decided.state}: {outcome}"
     if decided.state is ApprovalState.OPEN:
         # Not what is asked: that quotes messages which the agent may not have opened.
         return Result(f"{head} The user sees what {identifier(decided.tool)} would do.", data)
@@ -131,20 +131,20 @@ class ApprovalCardData(TypedDict):
     more: int
 
 
-async def _card(services: Services, approval: Approval, told: str) -> ApprovalCardData:
+async def _card(services: Services, approval: Approval, outcome: str) -> ApprovalCardData:
     """Return the content of the card.
 
     Args:
         services: Of the call.
         approval: The question.
-        told: What became of it, as a sentence.
+        outcome: What became of it, as a sentence.
     """
     pictures = [await _picture(services, Path(path)) for path in approval.pictures[:_MOST]]
     made = [picture for picture in pictures if picture is not None]
     return ApprovalCardData(
         id=identifier(approval.id),
         state=approval.state.value,
-        told=told,
+        told=outcome,
         reason=approval.reason,
         lines=[visible(line) for line in approval.question],
         pictures=made,
@@ -156,9 +156,9 @@ async def _picture(services: Services, path: Path) -> str | None:
     """The picture, or a still of a video; None where it cannot be shown."""
     try:
         async with await anyio.open_file(path, "rb") as opened:
-            found = media.format_of(await opened.read(media.HEAD_BYTES))
+            file_format = media.format_of(await opened.read(media.HEAD_BYTES))
             await opened.seek(0)
-            if found is not None and found.is_picture:
+            if file_format is not None and file_format.is_picture:
                 jpeg = (await media.picture(services.worker, opened.wrapped, _PIXELS)).content
             else:
                 stills = await media.stills(services.worker, opened.wrapped, _PIXELS)

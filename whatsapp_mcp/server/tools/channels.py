@@ -162,22 +162,22 @@ async def posts_of(services: Services, jid: str, limit: int, cursor: str | None)
         raise InvalidArgument("This cursor is of another list.", "Leave it out to begin with the newest.")
     count = min(limit, MAX_LIMIT)
     async with services.device() as device:
-        (found,) = await _shown(services, [await device.do(channels.channel, jid)])
-        posts = await device.do(channels.channel_posts, found.jid, count, int(before[1]))
-    await services.archive.hand_out_channel(found.jid, _amount(posts, count, cursor))
+        (channel,) = await _shown(services, [await device.do(channels.channel, jid)])
+        posts = await device.do(channels.channel_posts, channel.jid, count, int(before[1]))
+    await services.archive.hand_out_channel(channel.jid, _amount(posts, count, cursor))
     posts = tuple(sorted(posts, key=lambda post: post.number))
     following = f"post{posts[0].number}" if len(posts) == count else None
     data = MessagesData(
-        chat=found.jid,
-        chat_name=full_name(found.name),
+        chat=channel.jid,
+        chat_name=full_name(channel.name),
         messages=[],
-        posts=[_post_data(each, found.jid) for each in posts],
+        posts=[_post_data(each, channel.jid) for each in posts],
         next_cursor=following,
     )
     if not posts:
-        return Result(f"Posts of {titled(found.name)}: none.", data)
-    who = called(found.name, True)
-    head = f"Posts of {titled(found.name)}; NUMBER is message={identifier(found.jid)}/NUMBER for react:"
+        return Result(f"Posts of {titled(channel.name)}: none.", data)
+    who = called(channel.name, True)
+    head = f"Posts of {titled(channel.name)}; NUMBER is message={identifier(channel.jid)}/NUMBER for react:"
     return Result(Text(head, [_post_line(post, who) for post in posts], more(following)), data)
 
 
@@ -244,10 +244,10 @@ async def unfollow_channel(call: Call, channel: ChannelArg) -> Result:
 async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
     services = await call.services()
     async with services.device() as device:
-        found = await _find(services, device, channel)
-        await device.do(channels.follow_channel, found.jid, follow)
+        target = await _find(services, device, channel)
+        await device.do(channels.follow_channel, target.jid, follow)
     how = "Following" if follow else "No longer following"
-    return Result(f"{how} {titled(found.name)}.", FollowingData(jid=found.jid, following=follow))
+    return Result(f"{how} {titled(target.name)}.", FollowingData(jid=target.jid, following=follow))
 
 
 @tool("channels", Effect.ACT, Audience.EVERYONE, result=ChannelData)

@@ -64,14 +64,14 @@ class ExportData(TypedDict):
 async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
     """Set the disappearing-message timer of a chat."""
     services = await call.services()
-    found = await find_chat(services, chat)
-    jid = Jid.parse(found.jid)
+    target = await find_chat(services, chat)
+    jid = Jid.parse(target.jid)
     if not (jid.is_person or jid.is_group):
         raise Unsupported("Only direct chats and groups have disappearing messages.")
     async with services.device() as device:
-        await device.do(chats.set_timer, found.jid, TIMERS[timer])
+        await device.do(chats.set_timer, target.jid, TIMERS[timer])
     how = "no longer disappear" if timer == "off" else f"disappear after {timer}"
-    return Result(f"New messages in {named(found)} {how}.", ChangedChatData(chat=found.jid))
+    return Result(f"New messages in {named(target)} {how}.", ChangedChatData(chat=target.jid))
 
 
 @tool(
@@ -86,13 +86,13 @@ async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
 async def delete_chat(call: Call, chat: ChatArg) -> Result:
     """Permanently delete a chat's messages here. The phone keeps them: the library cannot delete them."""
     services = await call.services()
-    found = await find_known_chat(services, chat)
+    target = await find_known_chat(services, chat)
     async with services.device() as device:
-        report = await device.do(sends.forget_chat, found.jid)
-    text = f"Deleted {report.messages} messages of {named(found)} here. The phone still has them."
+        report = await device.do(sends.forget_chat, target.jid)
+    text = f"Deleted {report.messages} messages of {named(target)} here. The phone still has them."
     if waited := len(report.cancelled):
         text += f" {waited} message{'' if waited == 1 else 's'} that waited to be sent there will not go out."
-    data = DeletedChatData(chat=found.jid, deleted=report.messages, cancelled=waited)
+    data = DeletedChatData(chat=target.jid, deleted=report.messages, cancelled=waited)
     return Result(text, data)
 
 
@@ -111,30 +111,30 @@ async def export_chat(
     from whatsapp_mcp.server.reading import WHOLE
 
     services = await call.services()
-    found = await find_known_chat(services, chat, reading=True)
+    target = await find_known_chat(services, chat, reading=True)
     where = MessageFilter(
-        chat=found.jid,
+        chat=target.jid,
         since=time_grammar.since(since, services.zone, services.now()),
         until=time_grammar.until(until, services.zone, services.now()),
     )
     async with services.device() as device:
         await device.do(
-            approvals.permit, Permit("export", (found.jid,), (f"as {format}", *_span(where, services.zone)))
+            approvals.permit, Permit("export", (target.jid,), (f"as {format}", *_span(where, services.zone)))
         )
     account = services.settings.account_folder(services.account)
     account.exports.mkdir(mode=0o700, parents=True, exist_ok=True)
     oldest = (await services.archive.messages(where, oldest_first=True, limit=1)).items
     now = local(services.now(), services.zone)
-    name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
+    name = _UNSAFE.sub("_", target.name).strip("_")[:40] or "chat"
     first = oldest[0].timestamp if oldest else now
-    path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
-    archive = services.archive.opened(found.jid, whole=True, amount=WHOLE)
+    path = export_path(account, target.jid, name, first, now, _SUFFIXES[format])
+    archive = services.archive.opened(target.jid, whole=True, amount=WHOLE)
     count = await export(
         archive, path, format, where, media=account.media, vault=account.vault, zone=services.zone
     )
-    text = f"Wrote {count} messages of {named(found)} to {path}."
-    text += _completeness(await services.archive.coverage(found.jid), services.zone)
-    return Result(text, ExportData(chat=found.jid, path=str(path), messages=count))
+    text = f"Wrote {count} messages of {named(target)} to {path}."
+    text += _completeness(await services.archive.coverage(target.jid), services.zone)
+    return Result(text, ExportData(chat=target.jid, path=str(path), messages=count))
 
 
 def _span(where: MessageFilter, zone: tzinfo) -> list[str]:
@@ -145,35 +145,35 @@ def _span(where: MessageFilter, zone: tzinfo) -> list[str]:
 
 def _completeness(covered: Coverage, zone: tzinfo) -> str:
     """Describe in a few sentences whether the archive has the whole chat, and the sources of its parts."""
-    told = _sources(covered, zone)
+    text = _sources(covered, zone)
     if covered.complete and not covered.gaps:
-        return f"{told} The archive of this chat is complete."
+        return f"{text} The archive of this chat is complete."
     if not covered.complete and covered.first is not None:
-        told += f" It begins {local(covered.first, zone):%Y-%m-%d}; older messages may be on the phone only."
+        text += f" It begins {local(covered.first, zone):%Y-%m-%d}; older messages may be on the phone only."
     for gap in covered.gaps[:_GAPS_TOLD]:
         end = f"{local(gap.until, zone):%Y-%m-%d %H:%M}" if gap.until else "now"
-        told += (
+        text += (
             f" Messages may be missing from {local(gap.since, zone):%Y-%m-%d %H:%M} to {end}: {gap.reason}."
         )
     more = len(covered.gaps) - _GAPS_TOLD
-    return f"{told} {more} more gaps." if more > 0 else told
+    return f"{text} {more} more gaps." if more > 0 else text
 
 
 def _sources(covered: Coverage, zone: tzinfo) -> str:
     """Describe the messages from each import and from the connection; empty without an import."""
     if not covered.imports:
         return ""
-    told = [
+    parts = [
         f"{one.messages} from import {one.number} ({one.source.label}, {titled(one.file)}), "
         f"{local(one.first, zone):%Y-%m-%d} to {local(one.last, zone):%Y-%m-%d}"
         for one in covered.imports[:_IMPORTS_TOLD]
     ]
     more = len(covered.imports) - _IMPORTS_TOLD
-    told += [f"{more} more import{'' if more == 1 else 's'}"] if more > 0 else []
+    parts += [f"{more} more import{'' if more == 1 else 's'}"] if more > 0 else []
     if covered.came_first is not None and covered.came_last is not None:
         first, last = local(covered.came_first, zone), local(covered.came_last, zone)
-        told.append(f"from WhatsApp itself {first:%Y-%m-%d} to {last:%Y-%m-%d}")
-    return f" Of its messages {'; '.join(told)}."
+        parts.append(f"from WhatsApp itself {first:%Y-%m-%d} to {last:%Y-%m-%d}")
+    return f" Of its messages {'; '.join(parts)}."
 
 
 TOOLS: Sequence[ToolFunction] = (update_chat, delete_chat, export_chat)

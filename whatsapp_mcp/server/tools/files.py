@@ -82,9 +82,9 @@ async def send_file(
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
     )
-    told = sent(await send(services, request), target, services, reply, what=content_told(content))
+    answer = sent(await send(services, request), target, services, reply, what=content_told(content))
     missing = what_the_extra_adds(files[0], wish)
-    return replace(told, text=f"{told.text} {missing}") if missing else told
+    return replace(answer, text=f"{answer.text} {missing}") if missing else answer
 
 
 async def _prepared(services: Services, origins: Sequence[Origin], wish: Presentation) -> list[FileContent]:
@@ -105,8 +105,8 @@ async def _prepared(services: Services, origins: Sequence[Origin], wish: Present
             await prepare(services.worker, taken, wish if number == 1 else replace(wish, caption=""))
         )
         if is_album and files[-1].kind not in _IN_ALBUMS:
-            told = f"An album holds images and videos; file {number} is sent as {files[-1].kind}."
-            raise InvalidArgument(told, "Send it by itself.")
+            problem = f"An album holds images and videos; file {number} is sent as {files[-1].kind}."
+            raise InvalidArgument(problem, "Send it by itself.")
     return files
 
 
@@ -129,51 +129,51 @@ class DownloadData(TypedDict):
 async def download_media(call: Call, message: MessageArg) -> Result:
     """Fetch a message's file; pictures and stills of videos are shown."""
     services = await call.services()
-    found = await services.archive.opened_message(message)
+    stored_message = await services.archive.opened_message(message)
     try:
-        fetched = await fetch_file(services, found)
+        fetched = await fetch_file(services, stored_message)
     except MediaUnavailable as error:
-        return await _thumbnail_left(services, found, error)
-    answer = await content_blocks(services, found.ref, fetched, over_http=call.over_http)
-    where = f"#{found.ref} {described(found)} is at {fetched.path}."
+        return await _thumbnail_left(services, stored_message, error)
+    answer = await content_blocks(services, stored_message.ref, fetched, over_http=call.over_http)
+    where = f"#{stored_message.ref} {described(stored_message)} is at {fetched.path}."
     if call.over_http:
         where += " That is a file of the computer that runs this server: no other one can open it."
-    said = await _said(services, found)
+    said = await _said(services, stored_message)
     known: dict[str, Any] = {
-        **(media_data(found.media) if found.media else {}),
+        **(media_data(stored_message.media) if stored_message.media else {}),
         "path": str(fetched.path),
         "size": fetched.size,
     }
     return Result(
         Text(" ".join([where, *answer.notes, said.head]).strip(), said.lines, said.notes),
-        {"ref": f"#{found.ref}", "mime_type": fetched.mime_type, **known},
+        {"ref": f"#{stored_message.ref}", "mime_type": fetched.mime_type, **known},
         tuple(answer.blocks),
     )
 
 
-async def _said(services: Services, found: Message) -> Text:
+async def _said(services: Services, message: Message) -> Text:
     """Return the transcript of a recording, if it was transcribed."""
-    if found.kind not in _SPOKEN:
+    if message.kind not in _SPOKEN:
         return Text("")
     wanted = Wanted()
-    part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
+    part = await services.archive.reading(message.ref, wanted.take, first=wanted.first)
     if part is None:
-        return Text("" if found.kind is MessageKind.VIDEO else "What is said in it: read_file.")
-    return told_reading(found, part, wanted)[0]
+        return Text("" if message.kind is MessageKind.VIDEO else "What is said in it: read_file.")
+    return told_reading(message, part, wanted)[0]
 
 
-async def _thumbnail_left(services: Services, found: Message, error: MediaUnavailable) -> Result:
+async def _thumbnail_left(services: Services, message: Message, error: MediaUnavailable) -> Result:
     """The answer where the file is gone.
 
     Raises:
         MediaUnavailable: There is no thumbnail either.
     """
-    image = await thumbnail_block(services, found.ref)
+    image = await thumbnail_block(services, message.ref)
     if image is None:
         raise error
-    said = f"The file of #{found.ref} {described(found)} cannot be had any more: {error.message}"
+    said = f"The file of #{message.ref} {described(message)} cannot be had any more: {error.message}"
     return Result(
-        f"{said} Its thumbnail is shown.", DownloadData(ref=f"#{found.ref}", expired=True), (image,)
+        f"{said} Its thumbnail is shown.", DownloadData(ref=f"#{message.ref}", expired=True), (image,)
     )
 
 
@@ -186,16 +186,16 @@ async def read_file(
     """Text in a message's file: document, transcript, words in a picture."""
     wanted = Wanted.parse(pages)
     services = await call.services()
-    found = await services.archive.opened_file(message)
-    if found.media is None:
+    stored_message = await services.archive.opened_file(message)
+    if stored_message.media is None:
         raise MediaUnavailable("This message carries no file.", "Take a message of a media kind.")
-    if found.reading is None:
+    if stored_message.reading is None:
         async with services.device() as device:
-            await device.do(files.read_file, found.ref)
-    part = await services.archive.reading(found.ref, wanted.take, first=wanted.first)
+            await device.do(files.read_file, stored_message.ref)
+    part = await services.archive.reading(stored_message.ref, wanted.take, first=wanted.first)
     if part is None:
         raise MediaUnavailable("Nothing was read in this file.", "Try download_media.")
-    return Result(*told_reading(found, part, wanted))
+    return Result(*told_reading(stored_message, part, wanted))
 
 
 TOOLS: Sequence[ToolFunction] = (send_file, download_media, read_file)

@@ -97,10 +97,12 @@ async def edit_message(
     if len(text) > MAX_TEXT:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.")
     services = await call.services()
-    found = await _editable(services, message)
-    text = still_mentioned(text, found.mentions)
-    text, mentioned = await mention(services, found.chat, text, mentions or ())
-    return await change(services, found, EditContent(found.message_id, text, mentions=mentioned))
+    stored_message = await _editable(services, message)
+    text = still_mentioned(text, stored_message.mentions)
+    text, mentioned = await mention(services, stored_message.chat, text, mentions or ())
+    return await change(
+        services, stored_message, EditContent(stored_message.message_id, text, mentions=mentioned)
+    )
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
@@ -109,12 +111,12 @@ async def forward_message(
 ) -> Result:
     """Forward a message to another chat, marked as forwarded."""
     services = await call.services()
-    found = await services.archive.message(message)
-    if found.revoked_at:
+    stored_message = await services.archive.message(message)
+    if stored_message.revoked_at:
         raise MessageNotFound(f"{message} was deleted.")
-    if found.media and found.media.view_once:
+    if stored_message.media and stored_message.media.view_once:
         raise InvalidArgument(f"{message} is a view-once message.", "It cannot be forwarded.")
-    return await _say(services, chat, ForwardContent(found.ref), idempotency_key)
+    return await _say(services, chat, ForwardContent(stored_message.ref), idempotency_key)
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
@@ -195,9 +197,9 @@ def _option(poll: Message, text: str) -> str:
     wanted = text.strip().strip("“”").casefold()
     known = [option.name for option in poll.poll]
     for shown in (str, chosen_name):
-        found = [name for name in known if shown(name).casefold() == wanted]
-        if len(found) == 1:
-            return found[0]
+        matches = [name for name in known if shown(name).casefold() == wanted]
+        if len(matches) == 1:
+            return matches[0]
     raise InvalidArgument(
         "The poll has no such option.",
         "Give one of its options as get_poll_results shows them.",
@@ -226,8 +228,10 @@ async def pin_message(
 ) -> Result:
     """Pin a message in its chat for everyone, or unpin it."""
     services = await call.services()
-    found = await services.archive.message(message)
-    return await change(services, found, PinContent(found.message_id, PINNED.get(duration, 0)))
+    stored_message = await services.archive.message(message)
+    return await change(
+        services, stored_message, PinContent(stored_message.message_id, PINNED.get(duration, 0))
+    )
 
 
 class TypingData(TypedDict):

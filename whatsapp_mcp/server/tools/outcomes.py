@@ -83,8 +83,8 @@ def sent(
         case SendStatus.FAILED:
             text = f"failed to {name}: {_reason(result) or 'WhatsApp refused it.'}"
         case _:
-            at = f" at {clock(result.timestamp, services.zone)}" if result.timestamp else ""
-            text = f"{result.status.value}{what} to {name}{ref}{at}{_details(reply, mentions)}."
+            sent_at = f" at {clock(result.timestamp, services.zone)}" if result.timestamp else ""
+            text = f"{result.status.value}{what} to {name}{ref}{sent_at}{_details(reply, mentions)}."
     return Result(text, sent_data(result, services.zone))
 
 
@@ -132,11 +132,13 @@ async def told_later(services: Services, request: SendRequest, report: SendRepor
             pass
     reply = ReplyTarget(ref=await _ref_of(services, request))
     mentions = await _mentioned(services, content)
-    told = sent(result, await _chat(services, request.chat), services, reply, mentions, content_told(content))
+    answer = sent(
+        result, await _chat(services, request.chat), services, reply, mentions, content_told(content)
+    )
     counts = report.counts
     if counts.people == 1 or not (counts.read or counts.delivered):
-        return told
-    return replace(told, text=f"{told.summary.removesuffix('.')}; {counts_told(counts)}.")
+        return answer
+    return replace(answer, text=f"{answer.summary.removesuffix('.')}; {counts_told(counts)}.")
 
 
 def counts_told(counts: ReceiptCounts) -> str:
@@ -147,8 +149,8 @@ def counts_told(counts: ReceiptCounts) -> str:
 async def _chat(services: Services, jid: str) -> Chat:
     if jid == STATUS_JID:
         return STATUS
-    (found, *_) = await services.archive.resolve_chat(jid)
-    return found.chat
+    (candidate, *_) = await services.archive.resolve_chat(jid)
+    return candidate.chat
 
 
 async def _ref_of(services: Services, request: SendRequest) -> int | None:
@@ -223,5 +225,7 @@ def _reached(chat: Chat) -> str:
 
 def _details(reply: ReplyTarget | None, mentions: Sequence[str]) -> str:
     """`, in reply to #7, mentioning Ann`."""
-    told = f", in reply to #{reply.ref}" if reply and reply.ref is not None else ""
-    return f"{told}, mentioning {', '.join(clean_name(name) for name in mentions)}" if mentions else told
+    details = f", in reply to #{reply.ref}" if reply and reply.ref is not None else ""
+    return (
+        f"{details}, mentioning {', '.join(clean_name(name) for name in mentions)}" if mentions else details
+    )

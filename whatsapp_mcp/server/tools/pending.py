@@ -130,17 +130,17 @@ async def delete_message(call: Call, message: MessageArg | None = None, send_id:
     services = await call.services()
     if message is None:
         return await _delete_send(services, send_id)
-    found = await services.archive.message(message)
-    if found.from_me:
-        sent = (await services.archive.send_report(f"#{found.ref}")).result
+    stored_message = await services.archive.message(message)
+    if stored_message.from_me:
+        sent = (await services.archive.send_report(f"#{stored_message.ref}")).result
         if sent.send_id and (files := await services.archive.album_files(sent.send_id)):
             return await _delete_album(services, sent, files)
-    elif not Jid.parse(found.chat).is_group:
+    elif not Jid.parse(stored_message.chat).is_group:
         raise Unsupported(
             capability("app state").cannot,
             "Somebody else's message in a direct chat can be deleted on the phone, for the user alone.",
         )
-    return await _delete(services, found)
+    return await _delete(services, stored_message)
 
 
 async def _delete_send(services: Services, send_id: int) -> Result:
@@ -156,8 +156,8 @@ async def _delete_send(services: Services, send_id: int) -> Result:
     if sent.status in _WAITING:
         cancelled = await _cancel(services, sent)
         name = await name_of(services, sent.chat)
-        told = f"Cancelled: the message to {name} (send_id {sent.send_id}) will not go out."
-        return Result(told, sent_data(cancelled, services.zone))
+        text = f"Cancelled: the message to {name} (send_id {sent.send_id}) will not go out."
+        return Result(text, sent_data(cancelled, services.zone))
     message_id = _deletable(sent)
     return await _delete(services, await services.archive.message(message_id, chat=sent.chat))
 

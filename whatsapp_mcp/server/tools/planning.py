@@ -46,8 +46,8 @@ async def digest(call: Call, since: Since = "1d") -> Result:
     now, zone = services.now(), services.zone
     begin = time_grammar.since(since, zone, now)
     assert begin is not None
-    found = await services.archive.digest(begin, now=now)
-    return Result(*digest_shown(found, begin, now, zone))
+    summary = await services.archive.digest(begin, now=now)
+    return Result(*digest_shown(summary, begin, now, zone))
 
 
 class SetAsideData(TypedDict):
@@ -69,16 +69,16 @@ async def set_aside(
         raise InvalidArgument("Give either until or undo.")
     services = await call.services()
     moment = time_grammar.coming(until, services.zone, services.now()) if until else None
-    found = await find_known_chat(services, chat, reading=True)
+    target = await find_known_chat(services, chat, reading=True)
     async with services.device() as device:
-        await device.do(chats.set_aside, found.jid, moment, not undo)
+        await device.do(chats.set_aside, target.jid, moment, not undo)
     if undo:
-        text = f"{named(found)} is no longer set aside."
+        text = f"{named(target)} is no longer set aside."
     elif moment is None:
-        text = f"{named(found)} is dealt with until they write again."
+        text = f"{named(target)} is dealt with until they write again."
     else:
-        text = f"{named(found)} is put off until {short(moment, services.zone, services.now())}."
-    return Result(text, SetAsideData(chat=found.jid, until=rfc3339(moment, services.zone)))
+        text = f"{named(target)} is put off until {short(moment, services.zone, services.now())}."
+    return Result(text, SetAsideData(chat=target.jid, until=rfc3339(moment, services.zone)))
 
 
 @tool("planning", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
@@ -114,11 +114,11 @@ async def change_scheduled(
 
 def _planned(result: SendResult, name: str, services: Services) -> Result:
     """Return the result of a scheduled send."""
-    told = f"{result.status.value} to {name} (send_id {result.send_id})"
+    text = f"{result.status.value} to {name} (send_id {result.send_id})"
     if result.due_at is not None:
-        told += f" for {when(result.due_at, services.zone)}"
+        text += f" for {when(result.due_at, services.zone)}"
     reason = f": {clean_line(result.reason, 300)}" if result.reason else "."
-    return Result(f"{told}{reason}", sent_data(result, services.zone))
+    return Result(f"{text}{reason}", sent_data(result, services.zone))
 
 
 async def _waiting(services: Services, send_id: int) -> OutboxEntry:

@@ -122,8 +122,10 @@ async def privacy_settings(call: Call) -> Result:
 
 
 def _settings(settings: dict[str, str]) -> Result:
-    told = {identifier(name): identifier(value) for name, value in settings.items()}
-    return Result(", ".join(f"{name}: {value}" for name, value in told.items()), PrivacyData(settings=told))
+    entries = {identifier(name): identifier(value) for name, value in settings.items()}
+    return Result(
+        ", ".join(f"{name}: {value}" for name, value in entries.items()), PrivacyData(settings=entries)
+    )
 
 
 @tool("profile", Effect.ACT, Audience.EVERYONE, destructive=True, idempotent=True, result=PrivacyData)
@@ -175,8 +177,8 @@ async def _shown(services: Services, file: str, caption: str) -> FileContent:
     [taken] = await take(services, [origin_of(file)])
     content = await prepare(services.worker, taken, Presentation(caption=caption))
     if content.kind not in _IN_STATUS:
-        told = f"A status shows pictures and videos; this would be sent as {content.kind}."
-        raise InvalidArgument(told, "Give a JPEG, a PNG or an MP4.")
+        problem = f"A status shows pictures and videos; this would be sent as {content.kind}."
+        raise InvalidArgument(problem, "Give a JPEG, a PNG or an MP4.")
     return content
 
 
@@ -198,12 +200,12 @@ async def list_calls(call: Call, limit: Limit = 20, cursor: str | None = None) -
 async def reject_call(call: Call, message: MessageArg) -> Result:
     """Reject a call that is ringing (see list_calls)."""
     services = await call.services()
-    found = await services.archive.message(message)
-    if found.kind is not MessageKind.CALL or found.from_me:
+    call_message = await services.archive.message(message)
+    if call_message.kind is not MessageKind.CALL or call_message.from_me:
         raise InvalidArgument(f"{message} is not an incoming call.", "Take it from list_calls.")
     async with services.device() as device:
-        await device.do(profile.reject_call, found.sender, found.message_id)
-    return Result(f"Turned down #{found.ref}.", RejectedCallData(ref=f"#{found.ref}"))
+        await device.do(profile.reject_call, call_message.sender, call_message.message_id)
+    return Result(f"Turned down #{call_message.ref}.", RejectedCallData(ref=f"#{call_message.ref}"))
 
 
 class UnlinkedData(TypedDict):

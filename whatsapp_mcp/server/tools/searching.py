@@ -108,10 +108,10 @@ async def search_messages(
         hints = await archive.search_hints(query, where, zone=services.zone, now=services.now())
         text = text.plus(*_hints(hints))
     if len(page.items) <= CLOSEST and not (chat or sender or cursor):
-        found = await _chats_named(services, query)
-        if found:
-            text = text.plus(f"Chats of that name: {', '.join(map(named, found))}")
-            data["chats_named"] = [{"chat": one.jid, "chat_name": full_name(one.name)} for one in found]
+        chats = await _chats_named(services, query)
+        if chats:
+            text = text.plus(f"Chats of that name: {', '.join(map(named, chats))}")
+            data["chats_named"] = [{"chat": one.jid, "chat_name": full_name(one.name)} for one in chats]
     if not (page.items or page.withheld or cursor):
         text = text.plus(OTHERWISE)
         if notes := await unheard(services):
@@ -144,24 +144,24 @@ async def _found(
 
 def _hints(hints: SearchHints) -> list[str]:
     """Why a search may have found nothing, and what finds more."""
-    told: list[str] = []
+    lines: list[str] = []
     for name, closest in hints.nobody:
         people = ", ".join(map(person_line, closest))
-        told.append(f"Nobody is called {titled(name)}{f'; closest: {people}' if people else ''}.")
-    if found := hints.without_words:
-        count = f"{found.count}{' or more' if found.at_least else ''}"
-        told.append(f"Without the words: {count}.")
-    return told
+        lines.append(f"Nobody is called {titled(name)}{f'; closest: {people}' if people else ''}.")
+    if hits := hints.without_words:
+        count = f"{hits.count}{' or more' if hits.at_least else ''}"
+        lines.append(f"Without the words: {count}.")
+    return lines
 
 
 async def _chats_named(services: Services, query: str) -> list[Chat]:
     """Chats that have a word of a query in their names: what is sought may be the subject of a whole chat."""
     words = [word.strip('"*') for word in query.split() if ":" not in word and word[0] != "-"]
-    found: dict[str, Chat] = {}
+    chats: dict[str, Chat] = {}
     for word in [word for word in words if len(word) >= _NAME_WORD][:_NAME_WORDS]:
         page = await services.archive.chats(query=word, limit=_NAMED)
-        found.update((chat.jid, chat) for chat in page.items)
-    return list(found.values())[:_NAMED]
+        chats.update((chat.jid, chat) for chat in page.items)
+    return list(chats.values())[:_NAMED]
 
 
 @tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData, in_chat=True)

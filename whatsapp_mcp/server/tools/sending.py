@@ -87,8 +87,8 @@ async def send_message(
         at=None if at is None else time_grammar.later(at, services.zone, services.now()),
         unless_reply=unless_reply,
     )
-    told = sent(await send(services, request), target, services, reply, mentions or ())
-    return replace(told, text=told.summary + await _others_called_so(services, chat, target))
+    answer = sent(await send(services, request), target, services, reply, mentions or ())
+    return replace(answer, text=answer.summary + await _others_called_so(services, chat, target))
 
 
 def check_text(text: str) -> str:
@@ -112,8 +112,8 @@ async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
     if is_certain(given):
         return ""
     others = [candidate_text(candidate(one)) for one in await services.archive.chats_named_alike(chat.jid)]
-    told = "; ".join(filter(None, others))
-    return f" Others with such a name: {told}." if told else ""
+    names = "; ".join(filter(None, others))
+    return f" Others with such a name: {names}." if names else ""
 
 
 async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> ReplyTarget:
@@ -157,10 +157,10 @@ async def react(
     services = await call.services()
     if (post := post_of(message)) is not None:
         return await react_to_post(services, *post, emoji)
-    found = await services.archive.message(message)
-    if Jid.parse(found.chat).is_channel:
-        return await react_to_post(services, found.chat, _number_of(found), emoji)
-    return await change(services, found, ReactionContent(found.message_id, emoji))
+    stored_message = await services.archive.message(message)
+    if Jid.parse(stored_message.chat).is_channel:
+        return await react_to_post(services, stored_message.chat, _number_of(stored_message), emoji)
+    return await change(services, stored_message, ReactionContent(stored_message.message_id, emoji))
 
 
 def _number_of(post: Message) -> int:
@@ -210,8 +210,8 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
     target = await find_known_chat(services, chat)
     async with services.device() as device:
         count = await device.do(chats.mark_read, target.jid)
-    told = f"{count} marked read" if count else "Nothing to mark as read"
-    return Result(f"{told} in {named(target)}.", MarkedData(chat=target.jid, marked=count))
+    text = f"{count} marked read" if count else "Nothing to mark as read"
+    return Result(f"{text} in {named(target)}.", MarkedData(chat=target.jid, marked=count))
 
 
 async def require_on_whatsapp(services: Services, chat: Chat) -> None:

@@ -68,9 +68,9 @@ def _of_features(toolset: str) -> list[ToolFunction]:
     """The tools that features have in a toolset."""
     from whatsapp_mcp.features.imports.tools import import_tools
 
-    found: list[ToolFunction] = []
-    found += import_tools(toolset)
-    return found
+    tools: list[ToolFunction] = []
+    tools += import_tools(toolset)
+    return tools
 
 
 def toolset_of(name: str) -> str | None:

@@ -104,11 +104,11 @@ def _report_text(report: SendReport, services: Services) -> Text:
 
 def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
     """`Ann: read 2026-11-24 14:03`."""
-    at = delivery.read_at or delivery.delivered_at
-    if at is None:
+    moment = delivery.read_at or delivery.delivered_at
+    if moment is None:
         how = "no receipt yet"
     else:
-        how = f"{'read' if delivery.read_at else 'delivered'} {local(at, zone):%Y-%m-%d %H:%M}"
+        how = f"{'read' if delivery.read_at else 'delivered'} {local(moment, zone):%Y-%m-%d %H:%M}"
     return f"{called(delivery.contact, delivery.stranger)}: {how}"
 
 
@@ -151,8 +151,8 @@ async def _first_to_hear(
             tasks.start_soon(hear, name, calls[name])
     heard = {name: each for name, each in answers.items() if isinstance(each, Result)}
     cursor = named_cursor({**begun, **{name: cursor_of(each) or begun[name] for name, each in heard.items()}})
-    told = {name: with_cursor(each, cursor) for name, each in heard.items()}
-    return {name: told.get(name, answers[name]) for name in calls if name in answers}
+    results = {name: with_cursor(each, cursor) for name, each in heard.items()}
+    return {name: results.get(name, answers[name]) for name in calls if name in answers}
 
 
 @tool(
@@ -192,10 +192,10 @@ async def wait_for_messages(
         where.jid if where else None, amount=of_new(after if cursor else None, MOST)
     )
     heard = await _collect(call, services, archive, after, wait, wanted)
-    found, others = collapsed([*heard.found.values()]), _meanwhile(heard.others.values())
+    messages, others = collapsed([*heard.found.values()]), _meanwhile(heard.others.values())
     if heard.missed:
         others = (*others, _MISSED)
-    page = Page(found, f"{_PREFIX}{heard.after}", others)
+    page = Page(messages, f"{_PREFIX}{heard.after}", others)
     header = f"New messages{_told(where, who, mentions_me, text)}"
     data = page_data(services, page, of_one_chat=where is not None)
     if page.items:
@@ -219,10 +219,10 @@ def _meanwhile(messages: Iterable[Message]) -> tuple[str, ...]:
     counts = Counter(map(place_of, messages))
     if not counts:
         return ()
-    told = [f"{name} {count}" for name, count in counts.most_common(_NAMED)]
+    parts = [f"{name} {count}" for name, count in counts.most_common(_NAMED)]
     if len(counts) > _NAMED:
-        told.append(f"{len(counts) - _NAMED} more chats")
-    return (f"Also new meanwhile: {', '.join(told)}.",)
+        parts.append(f"{len(counts) - _NAMED} more chats")
+    return (f"Also new meanwhile: {', '.join(parts)}.",)
 
 
 async def _start(services: Services, cursor: str | None, chat: str | None) -> int:

@@ -357,4 +357,6 @@ def _is_same_origin(origin: str, host: str) -> bool:
     The page's scheme gives the port that neither names: a reverse proxy may speak TLS for this server.
     """
     scheme, _, authority = origin.partition("://")
-    return (found := _authority(authority, scheme)) is not None and found == _authority(host, scheme)
+    return (origin_authority := _authority(authority, scheme)) is not None and origin_authority == _authority(
+        host, scheme
+    )

@@ -174,12 +174,12 @@ class IssuerKeys:
         return float("inf") if self._fetched is None else self.clock() - self._fetched
 
     def _chosen(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
-        found = [key for key in self._keys if key_id is None or key.get("kid") == key_id]
-        found = [key for key in found if key.get("alg", algorithm) == algorithm]
-        if len(found) != 1:
+        keys = [key for key in self._keys if key_id is None or key.get("kid") == key_id]
+        keys = [key for key in keys if key.get("alg", algorithm) == algorithm]
+        if len(keys) != 1:
             return None
         try:
-            return jwt.PyJWK(found[0], algorithm)
+            return jwt.PyJWK(keys[0], algorithm)
         except jwt.PyJWTError:  # another kind of key than the algorithm's
             return None
 
@@ -279,8 +279,8 @@ class ResourceServer:
     def _known(self, subject: str) -> Principal:
         """A user of the issuer who may come in, with every scope that a token of theirs may have."""
         if self.directory is not None:
-            if (found := self.directory.subject(subject)) is not None:
-                return found
+            if (principal := self.directory.subject(subject)) is not None:
+                return principal
             what = "make %r a principal"
         elif subject in self.settings.subjects:
             accounts = self.settings.accounts.get(subject)

@@ -143,9 +143,11 @@ class Tokens:
         if not _SHORTEST <= len(token) <= _LONGEST:
             return None
         path = self.home / FOLDER / _file_name(token)
-        if (found := _read(path)) is not None:
+        if (stored_token := _read(path)) is not None:
             self._note_use(path)
-            return Principal(_principal_of(found.name, token), found.scopes, found.accounts)
+            return Principal(
+                _principal_of(stored_token.name, token), stored_token.scopes, stored_token.accounts
+            )
         path = self.home / FILE_NAME
         if secrets.compare_digest(token.encode(), read_default(path).encode()):
             self._note_use(path)

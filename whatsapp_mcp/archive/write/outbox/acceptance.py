@@ -232,8 +232,8 @@ def _accept_again(
     return again, True
 
 
-def _milliseconds(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp() * 1000)
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)
 
 
 def _refuse_used(db: sqlite3.Connection, key: str, principal: str) -> None:
@@ -284,6 +284,6 @@ def _is_same(stored: str, body: str) -> bool:
     """Check whether two requests are equal but for the time, which "in two hours" moves with every call."""
     if stored == body:
         return True
-    one, other = json.loads(stored), json.loads(body)
-    is_later = one.pop("at", None) is not None, other.pop("at", None) is not None
-    return is_later == (True, True) and one == other
+    request, other = json.loads(stored), json.loads(body)
+    is_later = request.pop("at", None) is not None, other.pop("at", None) is not None
+    return is_later == (True, True) and request == other

@@ -181,7 +181,7 @@ def unknown(
     Raises:
         InvalidArgument: It is settled, or was handed over again.
     """
-    found = {} if message_id is None else {"message_id": message_id}
+    id_column = {} if message_id is None else {"message_id": message_id}
     gone = {} if traceable else {"handed_to": None, "secret": None}
     entry = move(
         context.db,
@@ -189,7 +189,7 @@ def unknown(
         SendStatus.UNKNOWN,
         reason,
         handed_to,
-        **found,
+        **id_column,
         **gone,
     )
     if message_id is not None and _is_named(context.db, send_id):
@@ -236,18 +236,22 @@ def sent(
 
 
 def _sent(
-    db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Update] | None = None
+    db: sqlite3.Connection,
+    send_id: int,
+    message_id: str,
+    sent_at: int,
+    updates: Sequence[Update] | None = None,
 ) -> tuple[OutboxEntry, MessageWriter | None]:
     """The send as it is then, and what has written its message, if it is one."""
     written = None
     if updates is None:
         asked = read.outbox_get(db, send_id)
-        updates = updates_of_request(asked.request, message_id, at, asked.secret)
+        updates = updates_of_request(asked.request, message_id, sent_at, asked.secret)
     chats = column(
         db,
         """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
         secret = NULL, handed_to = NULL WHERE id = ? RETURNING chat""",
-        (message_id, at, send_id),
+        (message_id, sent_at, send_id),
     )
     if chats and updates:
         state.unreceipted(db, Identities(db).chat(chats[0]))
@@ -257,7 +261,7 @@ def _sent(
         written = writer.messages
     entry = read.outbox_get(db, send_id)
     announce(db, entry, Identities(db).chat(entry.request.chat))
-    _queue_album_files(db, entry, at * 1000)
+    _queue_album_files(db, entry, sent_at * 1000)
     return entry, written
 
 

@@ -137,5 +137,5 @@ def _in_state(context: WriteContext, send_id: int, status: SendStatus) -> Outbox
     return entry
 
 
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -82,30 +82,30 @@ class Concerns:
         return await self._of_group(arguments)
 
     async def _of_send(self, request: SendRequest, chats: Sequence[ChatFacts], caller: Caller) -> list[str]:
-        content, chat, found = request.content, chats[0].jid, list[str]()
+        content, chat, concerns = request.content, chats[0].jid, list[str]()
         now = self._clock.now()
         sent = await self._archive.sent_before(chat, caller.principal, now - _WINDOW)
         before = " ".join(text for one in sent for text in words_of(one))[-_WINDOW_CHARACTERS:]
-        found += await self._in_words(" ".join(words_of(content)), chat, "it", before)
+        concerns += await self._in_words(" ".join(words_of(content)), chat, "it", before)
         if isinstance(content, ContactCardContent) and content.number not in {each.number for each in chats}:
-            found.append("it gives somebody's contact card to somebody else")
-        forwarded = [await self._file(file, chat, found) for file in files_of(content)]
+            concerns.append("it gives somebody's contact card to somebody else")
+        forwarded = [await self._file(file, chat, concerns) for file in files_of(content)]
         if isinstance(content, ForwardContent):
-            forwarded.append(await self._in_message(content.ref, chat, found))
+            forwarded.append(await self._in_message(content.ref, chat, concerns))
         if any(forwarded) and await self._archive.forwards_since(now - _FORWARDS_WITHIN) >= MOST_FORWARDS:
-            found.append(f"it is one of more than {MOST_FORWARDS} forwards within an hour")
-        return found
+            concerns.append(f"it is one of more than {MOST_FORWARDS} forwards within an hour")
+        return concerns
 
     async def _of_group(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return the concerns about the name, the topic and the photo of a group."""
-        change, chat, found = arguments.get("change"), arguments.get("jid", ""), list[str]()
+        change, chat, concerns = arguments.get("change"), arguments.get("jid", ""), list[str]()
         texts = [arguments.get("name")]
         if isinstance(change, GroupChange):
             texts = [change.name, change.topic]
             if change.photo is not None:
-                await self._file(FileContent("image", change.photo, "image/jpeg"), chat, found)
+                await self._file(FileContent("image", change.photo, "image/jpeg"), chat, concerns)
         said = " ".join(text for text in texts if isinstance(text, str))
-        return [*await self._in_words(said, chat, "it"), *found]
+        return [*await self._in_words(said, chat, "it"), *concerns]
 
     async def _in_words(self, text: str, chat: str, what: str, before: str = "") -> list[str]:
         """Return the concerns about a text, as clauses that call it `what`."""
@@ -113,13 +113,13 @@ class Concerns:
         if not text:
             return []
         secret = await anyio.to_thread.run_sync(find_secret, text, before)
-        found = [f"{what} has {secret} in it"] if secret else []
+        concerns = [f"{what} has {secret} in it"] if secret else []
         repeated = await self._archive.repeats_another_chat(text, chat, before)
         if repeated is not None:
-            found.append(f"{what} repeats many words in a row of #{repeated}, which is from another chat")
-        return found
+            concerns.append(f"{what} repeats many words in a row of #{repeated}, which is from another chat")
+        return concerns
 
-    async def _in_message(self, key: MessageKey, chat: str, found: list[str]) -> bool:
+    async def _in_message(self, key: MessageKey, chat: str, concerns: list[str]) -> bool:
         """Add what in a message that would be seen again wants a look; whether it is there at all."""
         try:
             message = await self._archive.message(key)
@@ -127,11 +127,11 @@ class Concerns:
             return False
         text = await self._said_by(message)
         is_elsewhere = message.chat != chat
-        found += await self._in_words(text, chat, "what is forwarded")
+        concerns += await self._in_words(text, chat, "what is forwarded")
         if is_elsewhere and await anyio.to_thread.run_sync(has_code, text):
-            found.append("what is forwarded has a one-time code in it")
+            concerns.append("what is forwarded has a one-time code in it")
         if is_elsewhere and message.kind in _THIRD_PARTY:
-            found.append("a location or a contact card would leave its chat")
+            concerns.append("a location or a contact card would leave its chat")
         return True
 
     async def _said_by(self, message: Message) -> str:
@@ -143,7 +143,7 @@ class Concerns:
         texts = [message.spoken, name, *options, *_texts_in(message.details), *read]
         return "\n".join(filter(None, texts))[:_READ_CHARACTERS]
 
-    async def _file(self, file: FileContent, chat: str, found: list[str]) -> bool:
+    async def _file(self, file: FileContent, chat: str, concerns: list[str]) -> bool:
         """Add what in a file wants a look; whether it is one of another chat."""
         path = Path(file.path)
         looked = await anyio.to_thread.run_sync(look_at, path)
@@ -151,8 +151,8 @@ class Concerns:
             return False
         elsewhere = await message_with(self._archive, path, looked, chat)
         words = None if looked.is_plain else await self._read(path, file)
-        found += await self._in_words("\n".join(filter(None, (looked.text, words))), chat, "the file")
-        return elsewhere is not None and await self._in_message(elsewhere, chat, found)
+        concerns += await self._in_words("\n".join(filter(None, (looked.text, words))), chat, "the file")
+        return elsewhere is not None and await self._in_message(elsewhere, chat, concerns)
 
     async def _read(self, path: Path, file: FileContent) -> str | None:
         """The words of a document, by a process of its own; None if it has none that can be read in time."""

@@ -71,18 +71,18 @@ def subject_of(request: object) -> Subject | None:
     """Return the subject of a feature's request; None for any other request."""
     from whatsapp_mcp.features.imports.subject import import_subject
 
-    found: list[Subject | None] = []
-    found.append(import_subject(request))
-    return next(filter(None, found), None)
+    subjects: list[Subject | None] = []
+    subjects.append(import_subject(request))
+    return next(filter(None, subjects), None)
 
 
 def openers_of_readers() -> list[Callable[[], AbstractAsyncContextManager[FileReader]]]:
     """Opens what reads the documents that are sent, by features."""
     from whatsapp_mcp.features.reading.local_readers import open_document_reader
 
-    found: list[Callable[[], AbstractAsyncContextManager[FileReader]]] = []
-    found.append(open_document_reader)
-    return found
+    openers: list[Callable[[], AbstractAsyncContextManager[FileReader]]] = []
+    openers.append(open_document_reader)
+    return openers
 
 
 def reached(operation: Operation, arguments: Mapping[str, Any]) -> list[str]:

@@ -38,14 +38,14 @@ async def readings(
     """
     request = arguments.get("request")
     to = (await archive.chat_facts(request.chat)).addresses if isinstance(request, SendRequest) else ()
-    found: list[Act] = []
+    reading_acts: list[Act] = []
     for messages in await _origins(archive, arguments):
         chats = dict.fromkeys(message.chat for message in messages)
         if chats and chats.keys().isdisjoint(to):
             facts = [await archive.chat_facts(chat) for chat in chats]
             acts = [Act(name, Effect.READ, Audience.NOBODY, [chat]) for chat in facts]
-            found.append(min(acts, key=lambda act: strictness(decide(policy, act, situation))))
-    return found
+            reading_acts.append(min(acts, key=lambda act: strictness(decide(policy, act, situation))))
+    return reading_acts
 
 
 def strictness(decision: Decision) -> int:
@@ -65,24 +65,24 @@ async def exposed_by(archive: Archive, request: SendRequest) -> frozenset[Exposu
 
     What is forwarded says that it is.
     """
-    found: set[Exposure] = set()
+    exposures: set[Exposure] = set()
     for file in files_of(request.content):
         for message in await _carrying(archive, file.path):
             if words_are_strangers(message):
-                found.add(Exposure.STRANGER)
+                exposures.add(Exposure.STRANGER)
             elif not message.from_me:
-                found.add(Exposure.CONTACT)
-    return frozenset(found)
+                exposures.add(Exposure.CONTACT)
+    return frozenset(exposures)
 
 
 async def _origins(archive: Archive, arguments: Mapping[str, Any]) -> list[Sequence[Message]]:
     """Return, for each item that an act takes along, the messages that carry it."""
-    found = [await _carrying(archive, path) for path in paths_of(arguments)]
+    origins = [await _carrying(archive, path) for path in paths_of(arguments)]
     request = arguments.get("request")
     for key, chat in keys_of(request) if isinstance(request, SendRequest) else ():
         with suppress(MessageNotFound):  # which is said when it is sent
-            found.append((await archive.message(key, chat=chat),))
-    return found
+            origins.append((await archive.message(key, chat=chat),))
+    return origins
 
 
 async def _carrying(archive: Archive, path: str) -> Sequence[Message]:

@@ -99,9 +99,9 @@ def read(lines: Iterable[str], files: Collection[str] = ()) -> list[ExportedMess
     order = _date_order(blocks)
     known = frozenset(files)
     return [
-        _message(at, "\n".join(block.lines), known)
+        _message(sent_at, "\n".join(block.lines), known)
         for block in blocks
-        if (at := _time(block, order)) is not None
+        if (sent_at := _time(block, order)) is not None
     ]
 
 
@@ -125,32 +125,32 @@ def _after_head(line: str, head: re.Match[str]) -> str:
     return ""
 
 
-def _message(at: datetime, text: str, files: frozenset[str]) -> ExportedMessage:
+def _message(sent_at: datetime, text: str, files: frozenset[str]) -> ExportedMessage:
     said = _SAID.match(text)
     if said is None:
-        return ExportedMessage(at, None, text.strip(f"{_MARKS} "))
+        return ExportedMessage(sent_at, None, text.strip(f"{_MARKS} "))
     name = said["name"].strip(f"{_MARKS}~ ")
     body = _EDITED.sub("", said["text"])
     marked = body.startswith("\u200e")
     body = body.strip("\u200e\u200f")
-    found = _file(body, files, marked)
-    if found is not None:
-        file, text = found
-        return ExportedMessage(at, name, text, file, file in files)
+    attachment = _file(body, files, marked)
+    if attachment is not None:
+        file, text = attachment
+        return ExportedMessage(sent_at, name, text, file, file in files)
     omitted = _OMITTED.fullmatch(body) is not None and (marked or body.startswith("<"))
-    return ExportedMessage(at, name, body, omitted=omitted)
+    return ExportedMessage(sent_at, name, body, omitted=omitted)
 
 
 def _file(body: str, files: frozenset[str], marked: bool) -> tuple[str, str] | None:
     """The file of a message and the text beside it."""
-    found = _ATTACHED.search(body)
-    if found is None:
-        found = _WITH_FILE.search(body)
-        file = found["file"].strip(_MARKS) if found is not None else ""
-        if found is None or not (marked or file in files or _NUMBERED.match(file)):
+    match = _ATTACHED.search(body)
+    if match is None:
+        match = _WITH_FILE.search(body)
+        file = match["file"].strip(_MARKS) if match is not None else ""
+        if match is None or not (marked or file in files or _NUMBERED.match(file)):
             return None
-    text = (body[: found.start()] + body[found.end() :]).strip(f"{_MARKS} \n")
-    return found["file"].strip(f"{_MARKS} "), text
+    text = (body[: match.start()] + body[match.end() :]).strip(f"{_MARKS} \n")
+    return match["file"].strip(f"{_MARKS} "), text
 
 
 def _date_order(blocks: Sequence[_Block]) -> str:

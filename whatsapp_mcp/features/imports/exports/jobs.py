@@ -116,12 +116,12 @@ def _messages(file: BinaryIO) -> list[ExportedMessage]:
 
 
 def _said(opened: Any, names: frozenset[str]) -> list[ExportedMessage]:
-    found = read(_lines(opened), names)
-    if not found:
+    messages = read(_lines(opened), names)
+    if not messages:
         raise InvalidArgument(
             "The file contains no messages of a WhatsApp export.", "Give the exported zip or txt."
         )
-    return found
+    return messages
 
 
 def _lines(opened: Any) -> Iterator[str]:

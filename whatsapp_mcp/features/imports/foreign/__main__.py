@@ -70,10 +70,10 @@ class Reading:
         if source is None:
             return {"source": None, "version": schema.version}, _TABLES.dump_json(dict(schema.tables))
         database.check(db, source.tables(schema))
-        found = Opened(db, schema, options["owner"], tuple(self._others(key)))
-        self._found = source, found
+        archive = Opened(db, schema, options["owner"], tuple(self._others(key)))
+        self._found = source, archive
         try:
-            return {"source": source.SOURCE, "total": source.total(found)}, b""
+            return {"source": source.SOURCE, "total": source.total(archive)}, b""
         except database.DAMAGE:
             raise database.damaged() from None
 
@@ -102,9 +102,9 @@ class Reading:
 
     def _page(self, after: int | None, rows: int) -> bytes:
         assert self._found is not None
-        source, found = self._found
+        source, archive = self._found
         try:
-            return _PAGE.dump_json(source.page(found, after, rows))
+            return _PAGE.dump_json(source.page(archive, after, rows))
         except database.DAMAGE:
             raise database.damaged() from None
 
@@ -117,8 +117,8 @@ class Reading:
             InvalidArgument, Unsupported, Busy: As `open`.
         """
         del file
-        found = None if self._backup is None else self._backup.key(options["path"], _key(options))
-        return {"key": None if found is None else found.hex()}, b""
+        file_key = None if self._backup is None else self._backup.key(options["path"], _key(options))
+        return {"key": None if file_key is None else file_key.hex()}, b""
 
     def _others(self, key: bytes | None) -> Iterator[Opened]:
         """The databases beside it; a damaged one is left out, since nothing depends on it."""

@@ -98,20 +98,20 @@ def _contacts(file: BinaryIO) -> Iterator[tuple[str, list[str]]]:
     numbers: list[str] = []
     seen = 0
     for line in unfolded(_lines(file)):
-        found = property_of(line)
-        if found is None:
+        vcard_property = property_of(line)
+        if vcard_property is None:
             continue
-        if found.name in {"begin", "end"} and found.value.strip().upper() == "VCARD":
+        if vcard_property.name in {"begin", "end"} and vcard_property.value.strip().upper() == "VCARD":
             if names or numbers:
                 yield _called(names), numbers
-            seen += found.name == "begin"
+            seen += vcard_property.name == "begin"
             if seen > CONTACTS:
                 raise TooLong(f"The address book has more than {CONTACTS:,} contacts.", "Use a smaller file.")
             names, numbers = {}, []
-        elif found.name in _NAMES:
-            names.setdefault(found.name, decoded(found))
-        elif found.name == "tel" and len(numbers) < NUMBERS:
-            numbers.append(_written(found))
+        elif vcard_property.name in _NAMES:
+            names.setdefault(vcard_property.name, decoded(vcard_property))
+        elif vcard_property.name == "tel" and len(numbers) < NUMBERS:
+            numbers.append(_written(vcard_property))
     if names or numbers:
         yield _called(names), numbers
 
@@ -140,12 +140,12 @@ def _called(names: dict[str, str]) -> str:
     return ""
 
 
-def _written(found: Property) -> str:
+def _written(vcard_property: Property) -> str:
     """A number as it stands there; WhatsApp adds the digits of its own address to the cards that it sends."""
-    own = found.parameters.get("waid", "")
+    own = vcard_property.parameters.get("waid", "")
     if own.isascii() and own.isdecimal():
         return f"+{own}"
-    return decoded(found).strip().removeprefix("tel:").partition(";")[0]
+    return decoded(vcard_property).strip().removeprefix("tel:").partition(";")[0]
 
 
 def _region(owner: str | None) -> str | None:
@@ -168,7 +168,11 @@ def _jid(number: str, region: str | None) -> str | None:
         except phonenumbers.NumberParseException:
             continue
         # A number without its country is looked at more closely: it may be short of its area, too.
-        told = text.startswith(("+", "\uff0b"))
-        if phonenumbers.is_possible_number(parsed) if told else phonenumbers.is_valid_number(parsed):
+        is_international = text.startswith(("+", "\uff0b"))
+        if (
+            phonenumbers.is_possible_number(parsed)
+            if is_international
+            else phonenumbers.is_valid_number(parsed)
+        ):
             return str(Jid.phone(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)))
     return None

@@ -180,13 +180,13 @@ def _schema(db: sqlite3.Connection) -> Schema:
         WHERE s.type = 'table' AND s.rootpage > 0 LIMIT ?""",
         (_COLUMNS,),
     ).fetchall()
-    found: dict[str, set[str]] = {}
+    tables: dict[str, set[str]] = {}
     for table, column, _ in rows:
-        found.setdefault(str(table), set()).add(str(column))
+        tables.setdefault(str(table), set()).add(str(column))
     for table in {str(table) for table, _, hidden in rows if hidden}:
-        del found[table]
+        del tables[table]
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    return Schema(version, {table: frozenset(columns) for table, columns in found.items()})
+    return Schema(version, {table: frozenset(columns) for table, columns in tables.items()})
 
 
 def _decoded(text: bytes) -> str:

@@ -157,19 +157,22 @@ def header_of(start: bytes) -> Header:
         InvalidArgument: It is none, or it is under a passkey.
     """
     try:
-        length, at = _varint(start, 0)
-        if not 0 < length <= len(start) - at:
+        length, offset = _varint(start, 0)
+        if not 0 < length <= len(start) - offset:
             raise _NOT_ONE
-        fields = dict(_fields(start[at : at + length]))
+        fields = dict(_fields(start[offset : offset + length]))
         for number, nonce_at in ((3, 1), (2, 5)):
-            found = fields.get(number)
-            if isinstance(found, bytes):
-                data = dict(_fields(found))
+            field = fields.get(number)
+            if isinstance(field, bytes):
+                data = dict(_fields(field))
                 nonce, salt = data.get(nonce_at), data.get(3)
                 if isinstance(nonce, bytes) and len(nonce) == _NONCE:
                     is_old = number == 2
                     return Header(
-                        nonce, not is_old, salt if is_old and isinstance(salt, bytes) else None, at + length
+                        nonce,
+                        not is_old,
+                        salt if is_old and isinstance(salt, bytes) else None,
+                        offset + length,
                     )
         if isinstance(fields.get(5), bytes):
             raise InvalidArgument(
@@ -279,32 +282,32 @@ def _blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Field numbers and values of a protobuf message; fixed-width ones are passed over."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
+    offset = 0
+    while offset < len(message):
+        tag, offset = _varint(message, offset)
         match tag & 7:
             case 0:
-                value, at = _varint(message, at)
+                value, offset = _varint(message, offset)
                 yield tag >> 3, value
             case 1 | 5 as fixed:
-                at += 8 if fixed == 1 else 4
+                offset += 8 if fixed == 1 else 4
             case 2:
-                length, at = _varint(message, at)
-                if length > len(message) - at:
+                length, offset = _varint(message, offset)
+                if length > len(message) - offset:
                     raise IndexError
-                yield tag >> 3, message[at : at + length]
-                at += length
+                yield tag >> 3, message[offset : offset + length]
+                offset += length
             case _:
                 raise IndexError
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes, offset: int) -> tuple[int, int]:
     """A number, and where the next begins; an `IndexError` where there is none."""
     value = 0
     for shift in range(0, 35, 7):
-        byte = data[at]
-        at += 1
+        byte = data[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, at
+            return value, offset
     raise IndexError

@@ -88,8 +88,8 @@ async def open_foreign(
             in a private folder. It is gone afterwards.
         key: What decrypts it: 32 bytes, 64 hexadecimal digits, or the content of a key file; of an iPhone's
             backup the password.
-        beside: Other databases of the same program, such as one with names, encrypted with the same key or
-            not at all. What is no file, is in use, or cannot be read is left out. A folder has its own.
+        companions: Other databases of the same program, such as one with names, encrypted with the same key
+            or not at all. What is no file, is in use, or cannot be read is left out. A folder has its own.
         owner: Jid with the number of the account that it is imported into.
 
     Raises:
@@ -233,10 +233,10 @@ class ForeignArchive:
 
 def fingerprint_of(path: Path) -> bytes:
     """A digest of a file's size, both its ends, and pieces between them."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        found.update(b"%d\0" % size)
+        hasher.update(b"%d\0" % size)
         step = max(size // _PIECES, _PIECE)
         for at, length in (
             (0, _ENDS),
@@ -244,8 +244,8 @@ def fingerprint_of(path: Path) -> bytes:
             *((at, _PIECE) for at in range(0, size, step)),
         ):
             file.seek(at)
-            found.update(file.read(length))
-    return found.digest()
+            hasher.update(file.read(length))
+    return hasher.digest()
 
 
 @asynccontextmanager
@@ -350,11 +350,11 @@ def _closed(path: Path) -> Path:
 
 def _readable(paths: Sequence[Path]) -> list[Path]:
     """Return the paths of the files that can be read."""
-    found: list[Path] = []
+    readable_paths: list[Path] = []
     for path in paths:
         with suppress(InvalidArgument, Busy, OSError):
-            found.append(_closed(path))
-    return found
+            readable_paths.append(_closed(path))
+    return readable_paths
 
 
 def _described(answer: JobResult) -> tuple[ImportSource, int]:

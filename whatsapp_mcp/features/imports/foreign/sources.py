@@ -33,11 +33,11 @@ class Source(Protocol):
         """The tables that are read of it; as `database.check` has them."""
         ...
 
-    def total(self, found: Opened) -> int:
+    def total(self, archive: Opened) -> int:
         """Return the number of rows of messages."""
         ...
 
-    def page(self, found: Opened, after: int | None, rows: int) -> ForeignPage:
+    def page(self, archive: Opened, after: int | None, rows: int) -> ForeignPage:
         """The messages after this row, and people and chats with those of the first page.
 
         Raises:

@@ -44,7 +44,7 @@ async def import_archive(work: Work, place: ImportLocation, opens: OpenForeign) 
     owner, *_ = await work.archive.own()
     scratch = work.folder.path / _SCRATCH
     async with (
-        opens(place.path, scratch, key=key, beside=beside, owner=owner) as opened,
+        opens(place.path, scratch, key=key, companions=beside, owner=owner) as opened,
         work.numbered(opened.source, place.path.name, opened.fingerprint) as record,
     ):
         await _take_pages(work, opened, record)

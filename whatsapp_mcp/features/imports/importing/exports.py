@@ -46,8 +46,8 @@ async def import_exports(work: Work, worker: Worker, folder: Path) -> None:
             except WhatsAppError as error:
                 failed.append(error)
     if failed:
-        told = f"{len(failed)} of {len(matches)} exported chats could not be imported. The first: "
-        raise type(failed[0])(f"{told}{failed[0].message}", failed[0].action)
+        summary = f"{len(failed)} of {len(matches)} exported chats could not be imported. The first: "
+        raise type(failed[0])(f"{summary}{failed[0].message}", failed[0].action)
 
 
 async def import_export(work: Work, worker: Worker, path: Path, chat: str) -> None:

@@ -155,10 +155,10 @@ class Imports:
             return tuple(one for one in jobs if one.ticket == ticket)
         records = await self._archive.imports()
         states = {record.number: record.state for record in records}
-        told = {number for one in jobs for number in one.numbers}
-        earlier = [_of_record(record) for record in records if record.number not in told]
-        found = [_as_it_is_now(one, states) for one in jobs] + earlier
-        return tuple(sorted(found, key=lambda one: one.began, reverse=True)[:KEPT])
+        numbers = {number for one in jobs for number in one.numbers}
+        earlier = [_of_record(record) for record in records if record.number not in numbers]
+        entries = [_as_it_is_now(one, states) for one in jobs] + earlier
+        return tuple(sorted(entries, key=lambda one: one.began, reverse=True)[:KEPT])
 
     def _open(self) -> list[_Job]:
         return [*self._waiting, *([self._running] if self._running else [])]

@@ -105,14 +105,14 @@ class MediaFiles:
         if chat is None:
             return None
         try:
-            found = await self._archive.message(message.id, chat=chat)
-            source = await self._archive.media_source(found.ref, with_keys=False)
+            archived_message = await self._archive.message(message.id, chat=chat)
+            source = await self._archive.media_source(archived_message.ref, with_keys=False)
         except (MessageNotFound, MediaUnavailable):
             return None
-        if found.message_id != message.id:  # digits may be a ref as well
+        if archived_message.message_id != message.id:  # digits may be a ref as well
             return None
         # What came over the connection says by its digest which file it is, or gets none.
-        is_known = found.imported or source.sha256 is not None
+        is_known = archived_message.imported or source.sha256 is not None
         return source if source.path is None and is_known else None
 
     async def _chat_of(self, address: str) -> str | None:
@@ -179,6 +179,8 @@ def _is_that(source: MediaSource, copied: _Copied) -> bool:
 
 def _named(draft: Path, source: MediaSource) -> Path:
     with draft.open("rb") as file:
-        found = format_of(file.read(HEAD_BYTES))
-    name = safe_name(source.ref, source.file_name, source.mime_type, found.mime_type if found else None)
+        file_format = format_of(file.read(HEAD_BYTES))
+    name = safe_name(
+        source.ref, source.file_name, source.mime_type, file_format.mime_type if file_format else None
+    )
     return draft.replace(draft.with_name(name))

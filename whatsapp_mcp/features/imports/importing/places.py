@@ -121,9 +121,9 @@ def _is_plain(path: Path) -> bool:
 def _beside(folder: Path, archive: str) -> tuple[Path, ...]:
     """The databases in a folder that belong to an archive of this name."""
     if archive in _ANDROID:
-        return tuple([at for name in _NAMES if _is_plain(at := folder / name)][:1])
+        return tuple([path for name in _NAMES if _is_plain(path := folder / name)][:1])
     if archive == _IPHONE:
-        return tuple(at for name in _BESIDE_IPHONE if _is_plain(at := folder / name))
+        return tuple(path for name in _BESIDE_IPHONE if _is_plain(path := folder / name))
     return ()
 
 
@@ -198,9 +198,9 @@ def identity_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        found = path.stat()
-        digest.update(_facts(found))
-        if stat.S_ISDIR(found.st_mode):
+        status = path.stat()
+        digest.update(_facts(status))
+        if stat.S_ISDIR(status.st_mode):
             for entry in sorted(_entries(path), key=lambda each: each.name):
                 inner = entry.stat(follow_symlinks=False)
                 digest.update(entry.name.encode(errors="replace") + b"\0" + _facts(inner))
@@ -217,9 +217,9 @@ def identity_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _facts(found: os.stat_result) -> bytes:
+def _facts(status: os.stat_result) -> bytes:
     """Return what changes with a file; its last change too, which no program can set back."""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n".encode()
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}\n".encode()
 
 
 def _databases(path: Path) -> list[Path]:

@@ -40,10 +40,10 @@ def left_out(report: ImportReport) -> str:
     parts = [f"{report.unreadable[why]:,} {what}" for why, what in _WHY.items() if report.unreadable.get(why)]
     if report.files_left_out:
         parts.append(_counted(report.files_left_out, "file"))
-    told = [f"Not taken over: {'; '.join(parts)}."] if parts else []
+    sentences = [f"Not taken over: {'; '.join(parts)}."] if parts else []
     if unknown := report.unreadable.get(Unreadable.UNKNOWN_KIND):
-        told.append(f"Of a kind that is not read, so taken over as unknown: {unknown:,}.")
-    return " ".join(told)
+        sentences.append(f"Of a kind that is not read, so taken over as unknown: {unknown:,}.")
+    return " ".join(sentences)
 
 
 def how_far(progress: ImportProgress) -> str:

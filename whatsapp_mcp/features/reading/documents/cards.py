@@ -59,55 +59,55 @@ def _entries(text: str) -> Iterator[Passage]:
     lines: list[str] = []
     ignored = 0
     for line in unfolded(_lines(text)):
-        found = property_of(line)
-        if found is None:
+        prop = property_of(line)
+        if prop is None:
             continue
-        kind = found.value.strip().lower()
-        if found.name == "begin":
+        kind = prop.value.strip().lower()
+        if prop.name == "begin":
             ignored += kind in _NO_ENTRIES
             lines = [] if kind in _ENTRIES else lines
-        elif found.name == "end":
+        elif prop.name == "end":
             ignored -= kind in _NO_ENTRIES and ignored > 0
             if kind in _ENTRIES and lines:
                 yield Passage("\n".join(lines))
                 lines = []
         elif not ignored and len(lines) < _ENTRY_LINES:
-            lines += _shown(found)
+            lines += _shown(prop)
     if lines:
         yield Passage("\n".join(lines))
 
 
 def _lines(text: str) -> Iterator[str]:
     """The lines of a text, each cut; `splitlines` would make an object of each at once."""
-    at = 0
-    while at < len(text):
-        end = text.find("\n", at)
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
         end = len(text) if end < 0 else end
-        yield text[at : min(end, at + LINE)]
-        at = end + 1
+        yield text[start : min(end, start + LINE)]
+        start = end + 1
 
 
-def _shown(found: Property) -> Iterator[str]:
+def _shown(prop: Property) -> Iterator[str]:
     """The line for a property, if it says something to a person."""
-    if found.name in _BINARY | _LEFT_OUT or found.parameters.get("encoding", "").lower() in {"b", "base64"}:
+    if prop.name in _BINARY | _LEFT_OUT or prop.parameters.get("encoding", "").lower() in {"b", "base64"}:
         return
-    value = unescaped(decoded(found)) if found.name != "rrule" else found.value
-    if found.name in {"adr", "org", "n"}:
+    value = unescaped(decoded(prop)) if prop.name != "rrule" else prop.value
+    if prop.name in {"adr", "org", "n"}:
         value = ", ".join(piece.strip() for piece in value.split(";") if piece.strip())
-    if found.name in {"organizer", "attendee"}:
-        value = " ".join(filter(None, (found.parameters.get("cn"), value.removeprefix("mailto:"))))
-    value = _DATE.sub(_dated, value, count=50) if found.name in {"dtstart", "dtend", "due", "bday"} else value
+    if prop.name in {"organizer", "attendee"}:
+        value = " ".join(filter(None, (prop.parameters.get("cn"), value.removeprefix("mailto:"))))
+    value = _DATE.sub(_dated, value, count=50) if prop.name in {"dtstart", "dtend", "due", "bday"} else value
     value = value.strip()[:_SHOWN]
     if not value:
         return
-    label = _NAMES.get(found.name, found.name.removeprefix("x-").capitalize()[:40])
-    kind = found.parameters.get("type", "") if found.name in {"tel", "email", "adr"} else ""
-    zone = found.parameters.get("tzid", "")
+    label = _NAMES.get(prop.name, prop.name.removeprefix("x-").capitalize()[:40])
+    kind = prop.parameters.get("type", "") if prop.name in {"tel", "email", "adr"} else ""
+    zone = prop.parameters.get("tzid", "")
     note = f" ({kind.lower()[:40]})" if kind else ""
     yield f"{label}{note}: {value}{f' ({zone[:60]})' if zone else ''}"
 
 
-def _dated(found: re.Match[str]) -> str:
-    year, month, day, hour, minute, utc = found.groups()
+def _dated(match: re.Match[str]) -> str:
+    year, month, day, hour, minute, utc = match.groups()
     time = f" {hour}:{minute}{' UTC' if utc else ''}" if hour else ""
     return f"{year}-{month}-{day}{time}"

@@ -89,8 +89,8 @@ def _old_office(file: BinaryIO) -> Unsupported:
     """The refusal of an OLE file, by the names of the streams in it."""
     file.seek(0)
     content = file.read()
-    found = next((one for one in _OLE_STREAMS if one.encode("utf-16-le") in content), "")
-    if found == _ENCRYPTED:
+    stream = next((one for one in _OLE_STREAMS if one.encode("utf-16-le") in content), "")
+    if stream == _ENCRYPTED:
         return protected()
-    label = _OLE_STREAMS.get(found, "an old Office document")
+    label = _OLE_STREAMS.get(stream, "an old Office document")
     return Unsupported(f"The file is {label}, which is not read here.", "Ask for it as a PDF.")

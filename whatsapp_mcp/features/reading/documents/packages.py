@@ -128,8 +128,8 @@ def _require_small_directory(file: BinaryIO) -> None:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _END_BYTES))
     tail = file.read(_END_BYTES)
-    at = tail.rfind(_END_RECORD)
+    start = tail.rfind(_END_RECORD)
     # Of a ZIP64, whose lists are elsewhere, the number here is the largest that there is.
-    if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > _DIRECTORY_BYTES:
+    if start >= 0 and int.from_bytes(tail[start + 12 : start + 16], "little") > _DIRECTORY_BYTES:
         raise TooLong(f"The file has more than {ENTRIES:,} files inside.", DOWNLOAD)
     file.seek(0)

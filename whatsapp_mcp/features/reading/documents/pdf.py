@@ -159,10 +159,10 @@ def _annotations(page: Any) -> Iterator[str]:
         return
 
 
-def _annotation(found: Any) -> Iterator[str]:
-    is_field = found.get("/Subtype") == "/Widget"
-    field: Any = found if "/T" in found else found.get("/Parent", found).get_object()
-    said: Any = field.get("/V") if is_field else found.get("/Contents")
+def _annotation(annotation: Any) -> Iterator[str]:
+    is_field = annotation.get("/Subtype") == "/Widget"
+    field: Any = annotation if "/T" in annotation else annotation.get("/Parent", annotation).get_object()
+    said: Any = field.get("/V") if is_field else annotation.get("/Contents")
     # A box that is not ticked has the name `/Off`.
     if not isinstance(said, str) or not said.strip() or said == "/Off":
         return
@@ -181,11 +181,14 @@ def _scans(holder: Any, path: tuple[str, ...] = ()) -> Iterator[list[str]]:
         resources = holder.get("/Resources", {}).get_object()
         objects = resources.get("/XObject", {}).get_object()
         for name in list(objects)[:_OBJECTS]:
-            found = objects[name].get_object()
-            kind = found.get("/Subtype")
-            if kind == "/Image" and int(found.get("/Width", 0)) * int(found.get("/Height", 0)) >= SCAN_PIXELS:
+            xobject = objects[name].get_object()
+            kind = xobject.get("/Subtype")
+            if (
+                kind == "/Image"
+                and int(xobject.get("/Width", 0)) * int(xobject.get("/Height", 0)) >= SCAN_PIXELS
+            ):
                 yield [*path, name]
             elif kind == "/Form" and len(path) < _FORMS:
-                yield from _scans(found, (*path, name))
+                yield from _scans(xobject, (*path, name))
     except _BROKEN:
         return

@@ -26,11 +26,11 @@ def open_presentation(package: Package, main: str) -> Document:
 
 
 def _slide_ids(package: Package, main: str) -> list[str]:
-    found: list[str] = []
+    ids: list[str] = []
     for event in events(package.chunks(main)):
-        if isinstance(event, Start) and event.name == "sldId" and len(found) < SLIDES:
-            found.append(event.attributes.get("r:id", ""))
-    return found
+        if isinstance(event, Start) and event.name == "sldId" and len(ids) < SLIDES:
+            ids.append(event.attributes.get("r:id", ""))
+    return ids
 
 
 def _slide(package: Package, part: str) -> Passage:

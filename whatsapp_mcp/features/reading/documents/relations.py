@@ -21,18 +21,18 @@ class Relation(NamedTuple):
 def relations(package: Package, part: str) -> dict[str, Relation]:
     """The parts that a part names, by their ids; `part` is empty for the whole package."""
     folder, name = posixpath.split(part)
-    found: dict[str, Relation] = {}
+    by_id: dict[str, Relation] = {}
     for event in events(package.chunks(posixpath.join(folder, "_rels", f"{name}.rels"))):
         if not isinstance(event, Start) or event.name != "Relationship":
             continue
-        told = event.attributes
-        if told.get("TargetMode") == "External" or len(found) == _MOST:
+        attributes = event.attributes
+        if attributes.get("TargetMode") == "External" or len(by_id) == _MOST:
             continue
-        kind = told.get("Type", "").rpartition("/")[2]
-        found[told.get("Id", "")] = Relation(kind, resolved(part, told.get("Target", "")))
-    return found
+        kind = attributes.get("Type", "").rpartition("/")[2]
+        by_id[attributes.get("Id", "")] = Relation(kind, resolved(part, attributes.get("Target", "")))
+    return by_id
 
 
-def related(found: dict[str, Relation], kind: str) -> list[str]:
+def related(by_id: dict[str, Relation], kind: str) -> list[str]:
     """The parts of one kind."""
-    return [relation.part for relation in found.values() if relation.kind == kind]
+    return [relation.part for relation in by_id.values() if relation.kind == kind]

@@ -44,16 +44,16 @@ def _passages(package: Package, main: str) -> Iterator[Passage]:
 
 def _sheets(package: Package, main: str) -> tuple[list[tuple[str, str]], datetime]:
     """The names and relations of the sheets in their order, and the day that dates count from."""
-    found: list[tuple[str, str]] = []
+    sheets: list[tuple[str, str]] = []
     epoch = datetime(1899, 12, 30)  # noqa: DTZ001  a wall clock, as all dates in workbooks
     for event in events(package.chunks(main)):
         if not isinstance(event, Start):
             continue
-        if event.name == "sheet" and len(found) < SHEETS:
-            found.append((event.attributes.get("name", ""), event.attributes.get("r:id", "")))
+        if event.name == "sheet" and len(sheets) < SHEETS:
+            sheets.append((event.attributes.get("name", ""), event.attributes.get("r:id", "")))
         elif event.name == "workbookPr" and event.attributes.get("date1904") in {"1", "true"}:
             epoch = datetime(1904, 1, 1)  # noqa: DTZ001
-    return found, epoch
+    return sheets, epoch
 
 
 def _strings(package: Package, part: str) -> Iterator[str]:
@@ -195,9 +195,9 @@ def number_text(value: str, epoch: datetime | None = None) -> str:
         return format(number, ".15g")
     day, seconds = divmod(round(number * 86_400), 86_400)
     try:
-        at = epoch + timedelta(days=day, seconds=seconds)
+        moment = epoch + timedelta(days=day, seconds=seconds)
     except OverflowError:
         return format(number, ".15g")
     if day == 0:
-        return f"{at:%H:%M}"
-    return f"{at:%Y-%m-%d %H:%M}" if seconds else f"{at:%Y-%m-%d}"
+        return f"{moment:%H:%M}"
+    return f"{moment:%Y-%m-%d %H:%M}" if seconds else f"{moment:%Y-%m-%d}"

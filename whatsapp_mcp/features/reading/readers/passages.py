@@ -133,8 +133,8 @@ def collected(
     if why_empty is not None and not any(text for text, _, _ in kept):
         raise why_empty()
     total = max(in_file or 0, len(kept) + 1) if more else None
-    told = _Told(kept, engine, language, total, cut)
-    return {}, _TOLD.dump_json(told)
+    reading = _Told(kept, engine, language, total, cut)
+    return {}, _TOLD.dump_json(reading)
 
 
 def transcribed(transcript: Transcript, engine: str) -> Outcome:
@@ -150,12 +150,12 @@ def reading_of(kind: ReadingKind, answer: JobResult) -> FileReading:
         Unsupported: It is no such answer, or over the limits.
     """
     try:
-        told = _TOLD.validate_json(answer.content)
+        reading = _TOLD.validate_json(answer.content)
     except ValidationError:
         raise invalid_answer() from None
-    texts = [text for text, _, _ in told.passages]
-    titles = [title for _, title, _ in told.passages if title is not None]
-    names = [(told.engine, limits.ENGINE_CHARACTERS), (told.language or "", limits.LANGUAGE_CHARACTERS)]
+    texts = [text for text, _, _ in reading.passages]
+    titles = [title for _, title, _ in reading.passages if title is not None]
+    names = [(reading.engine, limits.ENGINE_CHARACTERS), (reading.language or "", limits.LANGUAGE_CHARACTERS)]
     is_bounded = (
         len(texts) <= limits.PASSAGES
         and _all_fit(texts)
@@ -167,11 +167,11 @@ def reading_of(kind: ReadingKind, answer: JobResult) -> FileReading:
         raise invalid_answer()
     return FileReading(
         kind,
-        tuple(Passage(*each) for each in told.passages),
-        told.engine,
-        told.language,
-        told.passages_in_file,
-        told.cut,
+        tuple(Passage(*each) for each in reading.passages),
+        reading.engine,
+        reading.language,
+        reading.passages_in_file,
+        reading.cut,
     )
 
 
@@ -182,10 +182,12 @@ def pieces_in(answer: JobResult) -> list[tuple[float, bytes]]:
         Unsupported: It is no such answer.
     """
     try:
-        told = _PIECES.validate_python(answer.facts.get("pieces"))
+        pieces = _PIECES.validate_python(answer.facts.get("pieces"))
     except ValidationError:
         raise invalid_answer() from None
-    ends = list(accumulate(size for _, size in told))
+    ends = list(accumulate(size for _, size in pieces))
     if (ends[-1] if ends else 0) != len(answer.content):
         raise invalid_answer()
-    return [(start, answer.content[end - size : end]) for (start, size), end in zip(told, ends, strict=True)]
+    return [
+        (start, answer.content[end - size : end]) for (start, size), end in zip(pieces, ends, strict=True)
+    ]

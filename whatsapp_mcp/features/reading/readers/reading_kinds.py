@@ -14,12 +14,12 @@ WRITING: Final = "Latin letters, Chinese and Japanese"
 
 def available(options: ReaderOptions) -> frozenset[ReadingKind]:
     """Return the kinds that a process with these options reads; a service may transcribe the speech."""
-    found = {ReadingKind.DOCUMENT}
+    kinds = {ReadingKind.DOCUMENT}
     if options.words:
-        found.add(ReadingKind.PICTURE)
+        kinds.add(ReadingKind.PICTURE)
     if options.speech is not None:
-        found.add(ReadingKind.TRANSCRIPT)
-    return frozenset(found)
+        kinds.add(ReadingKind.TRANSCRIPT)
+    return frozenset(kinds)
 
 
 def reads_words() -> bool:

@@ -169,10 +169,12 @@ def _lines(engine: Any, image: Image.Image) -> list[Line]:
     from rapidocr.main import RapidOCRError
 
     try:
-        crops, found = engine.detect_and_crop(engine.load_img(_padded(image)), {})
+        crops, detection = engine.detect_and_crop(engine.load_img(_padded(image)), {})
     except RapidOCRError:  # so it says that there is none
         return []
-    parts = [(crop, box) for crop, box in zip(crops, found.boxes, strict=True) if _is_line(*crop.shape[:2])]
+    parts = [
+        (crop, box) for crop, box in zip(crops, detection.boxes, strict=True) if _is_line(*crop.shape[:2])
+    ]
     if not parts:
         return []
     read = engine.recognize_txt([crop for crop, _ in parts])

@@ -166,7 +166,7 @@ class Hub:
         except (ValueError, RecursionError):
             raise _not_a_hub() from None
 
-    def _fetch(self, offer: Offer, file: HubFile, draft: Path, told: Callable[[int], None]) -> None:
+    def _fetch(self, offer: Offer, file: HubFile, draft: Path, progress: Callable[[int], None]) -> None:
         """Fetch one file, from where an earlier run ended, and see that it is the one that is listed."""
         path = draft / file.name
         here = path.stat().st_size if path.exists() else 0
@@ -181,13 +181,13 @@ class Hub:
                         if here > file.size:
                             break
                         out.write(chunk)
-                        told(here)
+                        progress(here)
         if here < file.size:
             raise Busy("The hub ended the transfer early.", _AGAIN)
         if not file.matches(path):
             path.unlink()
             raise file.differs()
-        told(file.size)
+        progress(file.size)
 
     @contextmanager
     def _answer(self, url: str, headers: dict[str, str]) -> Generator[httpx2.Response]:
@@ -264,14 +264,14 @@ def _file(listed: dict[str, Any]) -> HubFile:
         case {"rfilename": str(name), "size": int(size), "lfs": {"sha256": str(digest)}} if _SHA256.fullmatch(
             digest
         ):
-            found = HubFile(name, size, digest, "")
+            hub_file = HubFile(name, size, digest, "")
         case {"rfilename": str(name), "size": int(size), "blobId": str(blob)} if _COMMIT.fullmatch(blob):
-            found = HubFile(name, size, None, blob)
+            hub_file = HubFile(name, size, None, blob)
         case _:
             raise _not_a_hub()
     if not 0 < size <= _LARGEST.get(name, _LARGEST_OTHER):
         raise Unsupported(f"The hub lists {name} with a size that no model has.", "Use another hub.")
-    return found
+    return hub_file
 
 
 def _goes_on(answer: httpx2.Response, here: int) -> bool:

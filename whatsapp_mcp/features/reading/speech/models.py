@@ -178,10 +178,10 @@ def remove(home: Path, name: str) -> bool:
         OSError: It cannot be deleted.
     """
     folders = (folder_of(home, name), draft_of(home, name), former_of(home, name))
-    found = [folder for folder in folders if folder.is_dir()]
-    for folder in found:
+    existing = [folder for folder in folders if folder.is_dir()]
+    for folder in existing:
         shutil.rmtree(folder)
-    return bool(found)
+    return bool(existing)
 
 
 def draft_of(home: Path, name: str) -> Path:

@@ -153,9 +153,9 @@ def _segments(answer: dict[str, Any], start: float) -> list[Segment]:
     """The segments of an answer; one of everything where it tells no times."""
     listed = answer.get("segments")
     if isinstance(listed, list):
-        found = [_segment(each, start) for each in listed]
-        if found and None not in found:
-            return [segment for segment in found if segment is not None]
+        segments = [_segment(each, start) for each in listed]
+        if segments and None not in segments:
+            return [segment for segment in segments if segment is not None]
     text = answer["text"].strip()
     # Without times, the whole piece is one passage.
     return [Segment(start, start + PIECE_SECONDS, text[:_MOST_TEXT])] if text else []

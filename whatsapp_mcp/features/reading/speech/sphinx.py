@@ -68,20 +68,20 @@ class Sphinx:
         # As a whole, so that its loudness is measured over all of it and not over what another person said.
         self._decoder.process_raw(said, full_utt=True)
         self._decoder.end_utt()
-        found = self._decoder.hyp()
-        if found is not None and found.hypstr:
-            yield Segment(start, end, found.hypstr)
+        hypothesis = self._decoder.hyp()
+        if hypothesis is not None and hypothesis.hypstr:
+            yield Segment(start, end, hypothesis.hypstr)
 
 
 def _frames(pieces: Iterable[bytes], size: int) -> Iterator[tuple[float, bytes, bool]]:
     """Frames of one size, with the second at which they begin; the last, which may be shorter, is marked."""
     waiting = bytearray()
-    at = 0.0
+    start = 0.0
     length = size / SAMPLE_BYTES / RATE
     for piece in pieces:
         waiting += piece
         while len(waiting) > size:
-            yield at, bytes(waiting[:size]), False
+            yield start, bytes(waiting[:size]), False
             del waiting[:size]
-            at += length
-    yield at, bytes(waiting), True
+            start += length
+    yield start, bytes(waiting), True

@@ -66,8 +66,8 @@ class Whisper:
             )
         segments: list[Segment] = []
         for start, piece in timed(pieces):
-            found, spoken = self._piece(piece, language)
-            segments += [Segment(start + each.start, start + each.end, each.text) for each in found]
+            piece_segments, spoken = self._piece(piece, language)
+            segments += [Segment(start + each.start, start + each.end, each.text) for each in piece_segments]
             if segments:
                 language = spoken
         return Transcript(code_of(language) if segments else None, tuple(segments))
@@ -81,8 +81,8 @@ class Whisper:
             "temperature": _TEMPERATURES,
             **options,
         }
-        found, info = self._model.transcribe(samples, language=language, **options)
-        return list(_kept(found)), info.language
+        segments, info = self._model.transcribe(samples, language=language, **options)
+        return list(_kept(segments)), info.language
 
     def _rehearse(self) -> None:
         silence = bytes(2 * RATE)
@@ -112,6 +112,6 @@ def _loaded(model: Model) -> tuple[Any, Any]:
     return numpy, loaded
 
 
-def _kept(found: Iterable[Any]) -> Iterator[Segment]:
-    for each in found:
+def _kept(segments: Iterable[Any]) -> Iterator[Segment]:
+    for each in segments:
         yield Segment(float(each.start), float(each.end), str(each.text))

@@ -83,9 +83,9 @@ def list_models(as_json: AsJson = False) -> None:
     from whatsapp_mcp.features.reading.speech import models
 
     loaded = settings.load()
-    found = models.all_installed(loaded.home)
+    installed = models.all_installed(loaded.home)
     if as_json:
-        typer.echo(json.dumps({"models": [asdict(model.record) for model in found]}))
+        typer.echo(json.dumps({"models": [asdict(model.record) for model in installed]}))
         return
     rows = [
         (
@@ -94,7 +94,7 @@ def list_models(as_json: AsJson = False) -> None:
             model.record.revision[:12],
             "used" if model.name == loaded.voice.model else "",
         )
-        for model in found
+        for model in installed
     ]
     typer.echo(aligned([("MODEL", "SIZE", "REVISION", ""), *rows]) if rows else "No model is installed.")
 

@@ -102,9 +102,9 @@ def listed(people: Sequence[Chat]) -> list[str]:
 async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> Result:
     """A group's topic, settings and members; of a community also its groups."""
     services = await call.services()
-    found = await find_group(services, chat, reading=True)
+    target = await find_group(services, chat, reading=True)
     async with services.device() as device:
-        group = await device.do(groups.group, found.jid)
+        group = await device.do(groups.group, target.jid)
         below = await device.do(groups.sub_groups, group.jid) if group.community else ()
     group = await as_shown(group, services)
     members = await services.archive.members(group.jid)
@@ -209,19 +209,19 @@ async def update_group(
     if change == GroupChange():
         raise InvalidArgument("There is nothing to change.", "Give at least one field to change.")
     services = await call.services()
-    found = await find_group(services, chat)
+    target = await find_group(services, chat)
     if announce is not None:
-        await _require_announceable(services, found)
+        await _require_announceable(services, target)
     if photo:
         path, origin = await photo_of(services, photo)
         change = replace(change, photo=path, photo_origin=origin)
     async with services.device() as device:
-        await device.do(groups.change_group, found.jid, change)
+        await device.do(groups.change_group, target.jid, change)
     given = [each.name for each in fields(change) if getattr(change, each.name) is not None]
     changed = [name for name in given if name != "photo_origin"]
     if change.name is not None:
         changed[changed.index("name")] = f"name to {titled(change.name)}"
-    return Result(f"Changed {', '.join(changed)} of {named(found)}.", ChangedGroupData(jid=found.jid))
+    return Result(f"Changed {', '.join(changed)} of {named(target)}.", ChangedGroupData(jid=target.jid))
 
 
 async def _require_announceable(services: Services, chat: Chat) -> None:
@@ -253,10 +253,10 @@ def _topic(topic: str | None, remove: bool | None) -> str | None:
 async def leave_group(call: Call, chat: GroupArg) -> Result:
     """Leave a group; rejoining needs an invite."""
     services = await call.services()
-    found = await find_group(services, chat)
+    target = await find_group(services, chat)
     async with services.device() as device:
-        await device.do(groups.leave_group, found.jid)
-    return Result(f"Left {named(found)}. Its messages stay here.", ChangedGroupData(jid=found.jid))
+        await device.do(groups.leave_group, target.jid)
+    return Result(f"Left {named(target)}. Its messages stay here.", ChangedGroupData(jid=target.jid))
 
 
 @tool("groups", Effect.ACT, Audience.CHAT, idempotent=True, result=CommunityData)

@@ -55,21 +55,21 @@ async def get_group_invite(
         return Result(
             Text(head, await topic_line(group, services)), group_settings_data(group, services.zone)
         )
-    found = await find_group(services, chat)
+    target = await find_group(services, chat)
     async with services.device() as device:
-        link = await device.do(groups.group_invite, found.jid)
+        link = await device.do(groups.group_invite, target.jid)
     link = identifier(link)
-    return Result(f"Invite to {named(found)}: {link}", InviteData(jid=found.jid, link=link))
+    return Result(f"Invite to {named(target)}: {link}", InviteData(jid=target.jid, link=link))
 
 
 @tool("groups", Effect.ACT, Audience.CHAT, destructive=True, result=InviteData)
 async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
     """Create a new invite link; the old one stops working."""
     services = await call.services()
-    found = await find_group(services, chat)
+    target = await find_group(services, chat)
     async with services.device() as device:
-        link = identifier(await device.do(groups.reset_group_invite, found.jid))
-    return Result(f"New invite to {named(found)}: {link}", InviteData(jid=found.jid, link=link))
+        link = identifier(await device.do(groups.reset_group_invite, target.jid))
+    return Result(f"New invite to {named(target)}: {link}", InviteData(jid=target.jid, link=link))
 
 
 def invite_code(link: str) -> str:

@@ -65,17 +65,17 @@ async def _change_members(
     call: Call, chat: str, members: Sequence[str], action: MemberAction, done: str
 ) -> Result:
     services = await call.services()
-    found = await find_group(services, chat)
+    target = await find_group(services, chat)
     people = await find_people(services, members)
     async with services.device() as device:
         changes = await device.do(
-            groups.change_members, found.jid, tuple(each.jid for each in people), action
+            groups.change_members, target.jid, tuple(each.jid for each in people), action
         )
     refused = await _refusals(services, people, changes)
     well = [each for each in people if each.jid not in refused]
-    sentences = [f"{done} in {named(found)}: {names(well)}."] if well else []
+    sentences = [f"{done} in {named(target)}: {names(well)}."] if well else []
     sentences += [f"{named(each)} {refused[each.jid]}." for each in people if each.jid in refused]
-    data: ChangedMembersData = {"jid": found.jid, "done": [each.jid for each in well], "refused": refused}
+    data: ChangedMembersData = {"jid": target.jid, "done": [each.jid for each in well], "refused": refused}
     return Result(" ".join(sentences), data)
 
 
@@ -97,14 +97,14 @@ async def _refusals(
 async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     """Requests to join a group; an admin decides on the phone."""
     services = await call.services()
-    found = await find_group(services, chat)
+    target = await find_group(services, chat)
     async with services.device() as device:
-        requests = await device.do(groups.join_requests, found.jid)
+        requests = await device.do(groups.join_requests, target.jid)
     lines: list[str] = []
     for each in requests:
         contact = await services.archive.contact(each.jid)
-        at = f" {short(each.asked_at, services.zone, services.now())}" if each.asked_at else ""
-        lines.append(f"{person_line(contact) if contact else address(each.jid)}{at}")
+        asked_at = f" {short(each.asked_at, services.zone, services.now())}" if each.asked_at else ""
+        lines.append(f"{person_line(contact) if contact else address(each.jid)}{asked_at}")
     data: JoinRequestsData = {
         "requests": [
             {"jid": identifier(each.jid), "asked_at": rfc3339(each.asked_at, services.zone)}

@@ -39,29 +39,31 @@ def has_calls(schema: Schema) -> bool:
     return schema.has(_TABLE, *_NEEDED) and schema.has("jid", "raw_string", "user", "server")
 
 
-def by_number(found: Opened, numbers: Iterable[object]) -> dict[int, Values]:
+def by_number(archive: Opened, numbers: Iterable[object]) -> dict[int, Values]:
     """These rows of the list: id, video, duration, result."""
     wanted = [number for number in numbers if isinstance(number, int)]
-    if not wanted or not has_calls(found.schema):
+    if not wanted or not has_calls(archive.schema):
         return {}
     marks = ", ".join("?" * len(wanted))
-    values = columns(found.schema, _TABLE, _VALUES)
+    values = columns(archive.schema, _TABLE, _VALUES)
     query = f"SELECT t.rowid, {values} FROM main.{_TABLE} AS t WHERE t.rowid IN ({marks})"  # noqa: S608
-    rows = found.db.execute(query, wanted)
+    rows = archive.db.execute(query, wanted)
     return {row[0]: row[1:] for row in rows}
 
 
-def read_calls(found: Opened, after: int, rows: int) -> tuple[list[ForeignMessage | Unreadable], int | None]:
+def read_calls(
+    archive: Opened, after: int, rows: int
+) -> tuple[list[ForeignMessage | Unreadable], int | None]:
     """Calls that are no messages, after this place; and where the next ones begin."""
-    linked = _LINKS in found.schema.tables and found.schema.has(_LINKS, "call_log_row_id")
+    linked = _LINKS in archive.schema.tables and archive.schema.has(_LINKS, "call_log_row_id")
     is_message = f"EXISTS (SELECT 1 FROM temp.{_LINKS} AS x WHERE x.owner = t.rowid)" if linked else "0"  # noqa: S608
     group, creator = (
-        jid_of(f"t.{name}") if found.schema.has(_TABLE, name) else "NULL"
+        jid_of(f"t.{name}") if archive.schema.has(_TABLE, name) else "NULL"
         for name in ("group_jid_row_id", "call_creator_device_jid_row_id")
     )
-    taken = found.db.execute(
+    taken = archive.db.execute(
         f"SELECT t.rowid, {jid_of('t.jid_row_id')}, {group}, {creator}, t.from_me, t.timestamp,"  # noqa: S608
-        f" {columns(found.schema, _TABLE, _VALUES)} FROM main.{_TABLE} AS t"
+        f" {columns(archive.schema, _TABLE, _VALUES)} FROM main.{_TABLE} AS t"
         f" WHERE t.rowid > ? AND t.rowid < ? AND NOT {is_message} ORDER BY t.rowid LIMIT ?",
         (LOWEST if after == CALLS else after - CALLS, CALLS, rows),
     ).fetchall()
@@ -72,13 +74,13 @@ def read_calls(found: Opened, after: int, rows: int) -> tuple[list[ForeignMessag
 
 def _call(row: Values) -> ForeignMessage | Unreadable:
     other, group, creator, from_me, at_ms, wa_id, *values = row
-    person, at, call_id = address(other), seconds(at_ms), text_of(wa_id)
+    person, called_at, call_id = address(other), seconds(at_ms), text_of(wa_id)
     chat = address(group) or person
     if call_id is None:
         return Unreadable.NO_ID
     if chat is None:
         return Unreadable.NO_CHAT
-    if at is None:
+    if called_at is None:
         return Unreadable.NO_TIME
     # In a group the address beside it may be the group's.
     caller = next((each for each in (address(creator), person) if each and not each.endswith("@g.us")), None)
@@ -87,5 +89,5 @@ def _call(row: Values) -> ForeignMessage | Unreadable:
         return Unreadable.NO_SENDER
     details = kinds.call(*values)
     return ForeignMessage(
-        call_id.removeprefix("call:")[:_ID], chat, sender, at, MessageKind.CALL, details=details
+        call_id.removeprefix("call:")[:_ID], chat, sender, called_at, MessageKind.CALL, details=details
     )

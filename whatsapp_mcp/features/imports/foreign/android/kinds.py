@@ -128,20 +128,20 @@ def with_file(number: Any, origin: Any, words: str, media: Media) -> Said | None
 
 def contacts(cards: Sequence[Values], words: str) -> Said:
     """Contacts that somebody sent."""
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     for (vcard,) in cards[:_CARDS]:
         card = (text_of(vcard) or "").replace("\r", "")
         name = _NAME.search(card)
         numbers = numbers_of(card)
-        found.append({"name": name[1].strip() if name else "", "numbers": numbers, "vcard": card})
-    text = ", ".join(" ".join([card["name"], *card["numbers"]]).strip() for card in found)
-    return Said(MessageKind.CONTACT, text or words, {"contacts": found} if found else None)
+        entries.append({"name": name[1].strip() if name else "", "numbers": numbers, "vcard": card})
+    text = ", ".join(" ".join([card["name"], *card["numbers"]]).strip() for card in entries)
+    return Said(MessageKind.CONTACT, text or words, {"contacts": entries} if entries else None)
 
 
 def place(number: int, values: Values | None, words: str) -> Said:
     """A place that somebody sent."""
-    latitude, longitude, name, at = values or (None, None, None, None)
-    text = ", ".join(part for part in (text_of(name), text_of(at)) if part) or words
+    latitude, longitude, name, place_address = values or (None, None, None, None)
+    text = ", ".join(part for part in (text_of(name), text_of(place_address)) if part) or words
     details = None
     if (north := _degrees(latitude, 90)) is not None and (east := _degrees(longitude, 180)) is not None:
         details = {"latitude": north, "longitude": east}
@@ -171,15 +171,15 @@ def event(values: Values, words: str) -> Said:
 
 def call(video: Any, duration: Any = None, result: Any = None) -> dict[str, Any]:
     """The details of a call."""
-    found: dict[str, Any] = {"video": video == 1}
+    details: dict[str, Any] = {"video": video == 1}
     length = _whole(duration, _SECONDS)
     # The numbers of results have changed; what took a while was answered under any.
     outcome = "connected" if length else _OUTCOMES.get(result) if isinstance(result, int) else None
     if outcome:
-        found["outcome"] = outcome
+        details["outcome"] = outcome
     if length:
-        found["duration"] = length
-    return {"call": found}
+        details["duration"] = length
+    return {"call": details}
 
 
 def invite(values: Values, words: str) -> Said:
@@ -216,8 +216,8 @@ def _degrees(value: Any, most: int) -> float | None:
 
 def _moment(value: Any) -> int | None:
     """Seconds of a time in seconds or milliseconds."""
-    found = _whole(value, 1 << 53)
-    return None if found is None else found // 1000 if found > _YEAR_5138 else found
+    timestamp = _whole(value, 1 << 53)
+    return None if timestamp is None else timestamp // 1000 if timestamp > _YEAR_5138 else timestamp
 
 
 def _whole(value: Any, end: int) -> int | None:

@@ -49,10 +49,10 @@ def message_of(
         return Unreadable.DAMAGED if row.id is not None else Unreadable.NO_ID
     if not isinstance(row.kind, int):
         return Unreadable.DAMAGED
-    chat, at = address(row.chat), seconds(row.at)
+    chat, sent_at = address(row.chat), seconds(row.at)
     if chat is None:
         return Unreadable.NO_CHAT
-    if at is None:
+    if sent_at is None:
         return Unreadable.NO_TIME
     action = _action(row, parts)
     if action is not None and not is_shown(action):
@@ -61,24 +61,24 @@ def message_of(
     if isinstance(sender, Unreadable):
         return sender
     said = _notice(row, parts, action, chat, sender) if action is not None else None
-    return _whole(row, parts, calls, said or _said(row, parts, calls, media), (chat, sender, at))
+    return _whole(row, parts, calls, said or _said(row, parts, calls, media), (chat, sender, sent_at))
 
 
 def _whole(
     row: Row, parts: Parts, calls: dict[int, Values], said: Said, head: tuple[str, str | None, int]
 ) -> ForeignMessage:
     """A message with all that belongs to it."""
-    number, one, (chat, sender, at) = row.number, parts.one, head
+    number, tables, (chat, sender, sent_at) = row.number, parts.one, head
     wa_id, revoked_at, edited_at_ms = row.id, None, None
-    revoked, edit = one["message_revoked"].get(number), one["message_edit_info"].get(number)
+    revoked, edit = tables["message_revoked"].get(number), tables["message_edit_info"].get(number)
     if revoked is not None or row.kind in kinds.REVOKED:
         # The row has the id of the deletion; the one of the message stands beside it.
         wa_id = text_of(revoked[0]) or wa_id if revoked else wa_id
-        revoked_at = (seconds(revoked[1]) if revoked else None) or at
+        revoked_at = (seconds(revoked[1]) if revoked else None) or sent_at
         said = Said(MessageKind.TEXT)
     elif edit is not None:
         wa_id = text_of(edit[0]) or wa_id
-        edited_at_ms = milliseconds(edit[1]) or milliseconds(edit[2]) or at * 1000
+        edited_at_ms = milliseconds(edit[1]) or milliseconds(edit[2]) or sent_at * 1000
     elif said.kind is MessageKind.CALL:
         wa_id = _call_id(row, parts, calls)
     details = dict(said.details or {})
@@ -87,21 +87,21 @@ def _whole(
         wa_id[:_ID],
         chat,
         sender,
-        at,
+        sent_at,
         said.kind,
         said.text,
         reply_to=_reply(row, parts, details),
         starred=row.starred == 1,
-        forwarded=flagged or number in one["message_forwarded"],
-        view_once=row.kind in kinds.VIEW_ONCE or number in one["message_view_once_media"],
-        ephemeral=number in one["message_ephemeral"],
+        forwarded=flagged or number in tables["message_forwarded"],
+        view_once=row.kind in kinds.VIEW_ONCE or number in tables["message_view_once_media"],
+        ephemeral=number in tables["message_ephemeral"],
         details=_mentioned(row, parts, details),
         file=said.file,
         edited_at_ms=edited_at_ms,
         revoked_at=revoked_at,
-        reactions=_reactions(parts.reactions.get(number, ()), chat, at),
-        votes=_votes(number, parts, chat, at),
-        receipts=_receipts(row, parts, chat, at),
+        reactions=_reactions(parts.reactions.get(number, ()), chat, sent_at),
+        votes=_votes(number, parts, chat, sent_at),
+        receipts=_receipts(row, parts, chat, sent_at),
     )
 
 
@@ -111,8 +111,8 @@ def _action(row: Row, parts: Parts) -> int | None:
         return 56 if row.kind == kinds.TIMER else 91
     if row.kind != kinds.NOTICE and row.action is None:
         return None
-    found = parts.one["message_system"].get(row.number)
-    action = found[0] if found else row.action
+    values = parts.one["message_system"].get(row.number)
+    action = values[0] if values else row.action
     return action if isinstance(action, int) else 0
 
 
@@ -137,12 +137,12 @@ def _notice(row: Row, parts: Parts, action: int, chat: str, sender: str | None) 
     about = parts.many["message_system_chat_participant"].get(number, ())
     people = [person for (value,) in about if (person := address(value))]
     changed = parts.one["message_system_number_change"].get(number, ())
-    numbers = [found for value in changed if (found := address(value))]
+    numbers = [result for value in changed if (result := address(value))]
     joined = parts.one["message_system_group"].get(number)
-    found = notice(action, row.text, people, numbers, me=bool(joined and joined[0] == 1))
-    if found is None:
+    result = notice(action, row.text, people, numbers, me=bool(joined and joined[0] == 1))
+    if result is None:
         return Said(MessageKind.UNKNOWN, "", {"type": f"Android {kinds.NOTICE}/{action}"})
-    text, mentions = found
+    text, mentions = result
     if text == "left" and sender not in (None, chat):
         text, mentions = f"left: @{(sender or '').partition('@')[0]}", (sender or "",)
     return Said(MessageKind.SYSTEM, text, {"mentions": list(mentions)} if mentions else None)
@@ -153,9 +153,9 @@ def _said(row: Row, parts: Parts, calls: dict[int, Values], media: kinds.Media |
     number, kind, words = row.number, row.kind, text_of(row.text) or ""
     if kind == 0:
         return Said(MessageKind.TEXT, words)
-    one = parts.one
-    if (found := one["message_media"].get(number)) is not None:
-        media = kinds.Media(*found)
+    tables = parts.one
+    if (media_values := tables["message_media"].get(number)) is not None:
+        media = kinds.Media(*media_values)
     if kind in kinds.CALLS:
         return Said(MessageKind.CALL, "", _call(row, parts, calls, media))
     if kind in kinds.CONTACTS:
@@ -163,15 +163,15 @@ def _said(row: Row, parts: Parts, calls: dict[int, Values], media: kinds.Media |
         return kinds.contacts(cards or [(row.text,)], "")
     if kind in kinds.PLACES:
         in_row = (row.latitude, row.longitude, media.name if media else None, None)
-        return kinds.place(kind, one["message_location"].get(number) or in_row, words)
+        return kinds.place(kind, tables["message_location"].get(number) or in_row, words)
     if kind in kinds.POLLS:
         options = parts.many["message_poll_option"].get(number, ())
-        return kinds.poll(options, one["message_poll"].get(number), words)
-    if kind == kinds.EVENT and (values := one["message_event"].get(number)):
+        return kinds.poll(options, tables["message_poll"].get(number), words)
+    if kind == kinds.EVENT and (values := tables["message_event"].get(number)):
         return kinds.event(values, words)
-    if kind == kinds.INVITE and (values := one["message_group_invite"].get(number)):
+    if kind == kinds.INVITE and (values := tables["message_group_invite"].get(number)):
         return kinds.invite(values, words)
-    if kind == kinds.ALBUM and (values := one["message_album"].get(number)):
+    if kind == kinds.ALBUM and (values := tables["message_album"].get(number)):
         return kinds.album(values)
     if kind == kinds.WAITING:
         return Said(MessageKind.UNDECRYPTABLE)
@@ -219,8 +219,8 @@ def _reply(row: Row, parts: Parts, details: dict[str, Any]) -> str | None:
 
 
 def _mentioned(row: Row, parts: Parts, details: dict[str, Any]) -> dict[str, Any]:
-    found = parts.many["message_mentions"].get(row.number)
-    people = [person for (value,) in found if (person := address(value))] if found else []
+    mentions = parts.many["message_mentions"].get(row.number)
+    people = [person for (value,) in mentions if (person := address(value))] if mentions else []
     if isinstance(row.mentions, str) and row.mentions:
         people = [person for part in row.mentions.split(",") if (person := address(part.strip()))]
     if people:
@@ -238,46 +238,46 @@ def _person(from_me: Any, sender: Any, chat: str) -> tuple[bool, str | None]:
     return person is not None, person
 
 
-def _reactions(found: Sequence[Values], chat: str, at: int) -> tuple[ForeignReaction, ...]:
+def _reactions(rows: Sequence[Values], chat: str, sent_at: int) -> tuple[ForeignReaction, ...]:
     reactions: list[ForeignReaction] = []
-    for from_me, sender, emoji, time in found[:_ADD_ONS]:
+    for from_me, sender, emoji, time in rows[:_ADD_ONS]:
         known, person = _person(from_me, sender, chat)
         if known and isinstance(emoji, str) and emoji:  # an empty one was taken back
-            reactions.append(ForeignReaction(person, emoji[:_ID], milliseconds(time) or at * 1000))
+            reactions.append(ForeignReaction(person, emoji[:_ID], milliseconds(time) or sent_at * 1000))
     return tuple(reactions)
 
 
-def _votes(number: int, parts: Parts, chat: str, at: int) -> tuple[ForeignVote, ...]:
+def _votes(number: int, parts: Parts, chat: str, sent_at: int) -> tuple[ForeignVote, ...]:
     votes: list[ForeignVote] = []
     places = {option: place for place, option in enumerate(parts.options.get(number, ()))}
     for from_me, sender, options, time in parts.votes.get(number, ())[:_ADD_ONS]:
         known, person = _person(from_me, sender, chat)
         chosen = tuple(sorted({places[option] for option in options if option in places}))
         if known:
-            votes.append(ForeignVote(person, chosen, milliseconds(time) or at * 1000))
+            votes.append(ForeignVote(person, chosen, milliseconds(time) or sent_at * 1000))
     for from_me, sender, answer, time in parts.responses.get(number, ())[:_ADD_ONS]:
         known, person = _person(from_me, sender, chat)
         if known and answer in _ANSWERS:
-            votes.append(ForeignVote(person, (answer - 1,), milliseconds(time) or at * 1000))
+            votes.append(ForeignVote(person, (answer - 1,), milliseconds(time) or sent_at * 1000))
     return tuple(votes)
 
 
-def _receipts(row: Row, parts: Parts, chat: str, at: int) -> tuple[ForeignReceipt, ...]:
+def _receipts(row: Row, parts: Parts, chat: str, sent_at: int) -> tuple[ForeignReceipt, ...]:
     """Return receipts of the owner's message; a time that only the row's status tells is the message's."""
     if not row.from_me or row.status == _NOTICE:
         return ()
-    found = parts.many["receipt_user"].get(row.number)
-    if found:
+    rows = parts.many["receipt_user"].get(row.number)
+    if rows:
         return tuple(
             ForeignReceipt(person, seconds(delivered), seconds(read), seconds(played))
-            for reader, delivered, read, played in found
+            for reader, delivered, read, played in rows
             if (person := address(reader)) and not is_own(reader)
         )
     if chat.endswith(("@g.us", "@broadcast", "@newsletter")):
         return ()
     delivered, read, played = map(seconds, (row.delivered, row.read, row.played))
     if row.status in (_DELIVERED, _READ, _PLAYED):
-        delivered = delivered or at
-        read = read or (at if row.status != _DELIVERED else None)
-        played = played or (at if row.status == _PLAYED else None)
+        delivered = delivered or sent_at
+        read = read or (sent_at if row.status != _DELIVERED else None)
+        played = played or (sent_at if row.status == _PLAYED else None)
     return (ForeignReceipt(chat, delivered, read, played),) if delivered or read or played else ()

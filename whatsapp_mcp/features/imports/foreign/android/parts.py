@@ -87,10 +87,10 @@ class Parts:
         votes: The same of votes: (from_me, sender, numbers of options, time).
     """
 
-    def __init__(self, found: Opened, first: int, last: int) -> None:
-        self._found = found
+    def __init__(self, archive: Opened, first: int, last: int) -> None:
+        self._found = archive
         self._between = (first, last)
-        schema = found.schema
+        schema = archive.schema
         self.one: dict[str, dict[int, Values]] = {
             table: self._one(table, names) if table in schema.tables else {} for table, names in _ONE.items()
         }

@@ -81,28 +81,33 @@ def tables(schema: Schema) -> tuple[str, ...]:
     return tuple(dict.fromkeys(every))
 
 
-def total(found: Opened) -> int:
+def total(archive: Opened) -> int:
     """Return the number of messages; calls come on top."""
-    table, root = ("message", _NEW_ROOT) if _is_new(found) else ("messages", _OLD_ROOT)
-    return found.db.execute(f"SELECT count(*) FROM main.{table} AS m WHERE {root}").fetchone()[0]  # noqa: S608
+    table, root = ("message", _NEW_ROOT) if _is_new(archive) else ("messages", _OLD_ROOT)
+    return archive.db.execute(f"SELECT count(*) FROM main.{table} AS m WHERE {root}").fetchone()[0]  # noqa: S608
 
 
-def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
+def page(archive: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order of their rows, and after the last one the calls that are not among them."""
     if after is not None and after >= CALLS:
-        read, following = calls.read_calls(found, after, rows)
+        read, following = calls.read_calls(archive, after, rows)
         return _page(read, following, 0)
     first = LOWEST if after is None else after
-    taken = _new(found, first, rows) if _is_new(found) else _old(found, first, rows)
-    read = _messages(found, taken)
+    taken = _new(archive, first, rows) if _is_new(archive) else _old(archive, first, rows)
+    read = _messages(archive, taken)
     following = (
-        taken[-1][0].number if len(taken) == rows else CALLS if calls.has_calls(found.schema) else None
+        taken[-1][0].number if len(taken) == rows else CALLS if calls.has_calls(archive.schema) else None
     )
     made = _page(read, following, len(taken))
     if after is not None:
         return made
     return ForeignPage(
-        made.messages, people.people(found), people.chats(found), made.unreadable, made.following, made.read
+        made.messages,
+        people.people(archive),
+        people.chats(archive),
+        made.unreadable,
+        made.following,
+        made.read,
     )
 
 
@@ -122,13 +127,13 @@ def _page(
 
 
 def _messages(
-    found: Opened, taken: list[tuple[Row, kinds.Media | None]]
+    archive: Opened, taken: list[tuple[Row, kinds.Media | None]]
 ) -> list[ForeignMessage | Unreadable | None]:
     if not taken:
         return []
-    around = Parts(found, taken[0][0].number, taken[-1][0].number)
+    around = Parts(archive, taken[0][0].number, taken[-1][0].number)
     links = (link for (link,) in around.one["message_call_log"].values())
-    known = calls.by_number(found, links)
+    known = calls.by_number(archive, links)
     return [message_of(row, around, known, media) for row, media in taken]
 
 
@@ -140,20 +145,20 @@ def _has_old(schema: Schema) -> bool:
     return schema.has("messages", *_OLD)
 
 
-def _is_new(found: Opened) -> bool:
-    if not (_has_new(found.schema) and _has_old(found.schema)):
-        return _has_new(found.schema)
+def _is_new(archive: Opened) -> bool:
+    if not (_has_new(archive.schema) and _has_old(archive.schema)):
+        return _has_new(archive.schema)
     new, old = (
-        found.db.execute(f"SELECT coalesce(max(rowid), 0) FROM main.{table}").fetchone()[0]  # noqa: S608
+        archive.db.execute(f"SELECT coalesce(max(rowid), 0) FROM main.{table}").fetchone()[0]  # noqa: S608
         for table in ("message", "messages")
     )
     return new >= old
 
 
-def _new(found: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | None]]:
-    more = columns(found.schema, "message", ("starred", "origin", "origination_flags", "status"), "m")
+def _new(archive: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | None]]:
+    more = columns(archive.schema, "message", ("starred", "origin", "origination_flags", "status"), "m")
     chat = f"(SELECT {jid_of('c.jid_row_id')} FROM main.chat AS c WHERE c.rowid = m.chat_row_id)"  # noqa: S608
-    taken = found.db.execute(
+    taken = archive.db.execute(
         f"""SELECT m.rowid, {chat}, m.from_me, m.key_id, {jid_of("m.sender_jid_row_id")}, m.timestamp,
         m.message_type, substr(m.text_data, 1, {TEXT}), {more} FROM main.message AS m
         WHERE m.rowid > ? AND m.rowid < ? AND {_NEW_ROOT} ORDER BY m.rowid LIMIT ?""",  # noqa: S608
@@ -162,8 +167,8 @@ def _new(found: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | 
     return [(Row(*row), None) for row in taken]
 
 
-def _old(found: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | None]]:
-    schema = found.schema
+def _old(archive: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | None]]:
+    schema = archive.schema
 
     def column(name: str) -> str:
         return "NULL" if name == "NULL" else columns(schema, "messages", (name,), "m")
@@ -173,7 +178,7 @@ def _old(found: Opened, after: int, rows: int) -> list[tuple[Row, kinds.Media | 
         quoted = "(SELECT q.key_id FROM main.messages_quotes AS q WHERE q.rowid = m.quoted_row_id)"
     action = f"CASE m.status WHEN {_NOTICE} THEN coalesce({column('media_size')}, 0) END"
     more = ", ".join(map(column, (*_OLD_ROW, *_OLD_MEDIA)))
-    taken = found.db.execute(
+    taken = archive.db.execute(
         f"""SELECT m.rowid, m.key_remote_jid, m.key_from_me, m.key_id, m.remote_resource, m.timestamp,
         m.media_wa_type, substr(m.data, 1, {TEXT}), {column("starred")}, {column("origin")},
         {column("forwarded")}, m.status, {quoted}, {action}, {more}

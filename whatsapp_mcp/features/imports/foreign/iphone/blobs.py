@@ -61,17 +61,17 @@ def quote(metadata: object) -> Quote | None:
     """
     if not _may_have(metadata, 5):
         return None
-    found = wire.fields(metadata)
-    wa_id = wire.text(wire.first(found, 5))
+    fields = wire.fields(metadata)
+    wa_id = wire.text(wire.first(fields, 5))
     if wa_id is None or not _ID.fullmatch(wa_id):
         return None
-    copied, said = wire.first(found, 19), None
+    copied, said = wire.first(fields, 19), None
     if isinstance(copied, bytes):
         try:
             said = wire.text(wire.first(wire.fields(copied), 1))
         except ValueError:
             said = None  # it has another form, which no one described
-    return Quote(wa_id, jid(wire.first(found, 6)), said[:TEXT] if said else None)
+    return Quote(wa_id, jid(wire.first(fields, 6)), said[:TEXT] if said else None)
 
 
 def reactions(receipts: object, at_ms: int) -> tuple[ForeignReaction, ...]:
@@ -84,7 +84,7 @@ def reactions(receipts: object, at_ms: int) -> tuple[ForeignReaction, ...]:
     Raises:
         ValueError: It is no message.
     """
-    found: list[ForeignReaction] = []
+    results: list[ForeignReaction] = []
     for group in _parts(receipts, _REACTIONS):
         for number, value in wire.fields(group):
             if number not in (1, 2) or not isinstance(value, bytes):
@@ -96,8 +96,8 @@ def reactions(receipts: object, at_ms: int) -> tuple[ForeignReaction, ...]:
             if emoji is None or (address is not None and sender is None):
                 continue
             reacted_at = _ms(wire.first(entry, 3 if own else 4), at_ms)
-            found.append(ForeignReaction(sender, emoji[:TEXT], reacted_at))
-    return tuple(found[:_MOST_ADDONS])
+            results.append(ForeignReaction(sender, emoji[:TEXT], reacted_at))
+    return tuple(results[:_MOST_ADDONS])
 
 
 def poll(receipts: object, at_ms: int) -> Poll | None:
@@ -113,18 +113,18 @@ def poll(receipts: object, at_ms: int) -> Poll | None:
     content = next(_parts(receipts, _POLL), None)
     if content is None:
         return None
-    found = wire.fields(content)
-    question = wire.text(wire.first(found, 2))
+    fields = wire.fields(content)
+    question = wire.text(wire.first(fields, 2))
     options = tuple(
         (wire.text(wire.first(wire.fields(value), 1)) or "")[:TEXT]
-        for number, value in found
+        for number, value in fields
         if number == 3 and isinstance(value, bytes)
     )
     if question is None or not 0 < len(options) <= _MOST_OPTIONS:
         return None
     votes = tuple(
         vote
-        for number, value in found
+        for number, value in fields
         if number in (5, 6) and isinstance(value, bytes)
         if (vote := _vote(wire.fields(value), number == 6, len(options), at_ms)) is not None
     )
@@ -139,14 +139,14 @@ def keys(blob: object) -> tuple[bytes | None, bytes | None]:
     """
     if not isinstance(blob, bytes) or not blob:
         return None, None
-    found = wire.fields(blob)
-    return _digest(wire.first(found, 1)), _digest(wire.first(found, 2))
+    fields = wire.fields(blob)
+    return _digest(wire.first(fields, 1)), _digest(wire.first(fields, 2))
 
 
 def jid(value: object) -> str | None:
     """An address, as text or as the bytes of one; None for what cannot be one."""
-    found = wire.text(value) if isinstance(value, bytes) else value
-    return found if isinstance(found, str) and _JID.fullmatch(found) else None
+    text = wire.text(value) if isinstance(value, bytes) else value
+    return text if isinstance(text, str) and _JID.fullmatch(text) else None
 
 
 def _vote(entry: list[wire.Field], own: bool, options: int, at_ms: int) -> ForeignVote | None:

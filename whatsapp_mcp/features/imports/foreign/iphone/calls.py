@@ -33,13 +33,13 @@ class _Event(NamedTuple):
     video: Any
 
     def details(self) -> Details:
-        found: Details = {"video": self.video == 1}
+        details: Details = {"video": self.video == 1}
         if isinstance(self.outcome, int) and self.outcome in _OUTCOMES:
-            found["outcome"] = _OUTCOMES[self.outcome]
+            details["outcome"] = _OUTCOMES[self.outcome]
         duration = whole(self.duration, 1 << 31)
         if self.outcome == 0 and duration:  # of a missed call it is how long it rang
-            found["duration"] = duration
-        return {"call": found}
+            details["duration"] = duration
+        return {"call": details}
 
 
 class Calls:
@@ -94,16 +94,16 @@ class Calls:
             *(column("e", _EVENTS, name) for name in ("ZGROUPJIDSTRING", "ZGROUPCALLCREATORUSERJIDSTRING")),
             *(column("a", _AGGREGATES, name) for name in ("ZINCOMING", "ZVIDEO")),
         )
-        found = self._found.db.execute(
+        cursor = self._found.db.execute(
             f"SELECT {', '.join(columns)} FROM main.{_EVENTS} AS e {aggregates}"  # noqa: S608
             f" WHERE {where} ORDER BY e.rowid LIMIT ?",
             (*values, rows),
         )
-        return [_Event(*row) for row in found]
+        return [_Event(*row) for row in cursor]
 
     def _participants(self) -> dict[Any, list[str]]:
         """Return the participants by the aggregate of their call (its relationship is named `Z1…`)."""
-        found: dict[Any, list[str]] = {}
+        participants: dict[Any, list[str]] = {}
         if self._found is not None and self._found.schema.has(_PARTICIPANTS, "Z1PARTICIPANTS", "ZJIDSTRING"):
             rows = self._found.db.execute(
                 f"SELECT Z1PARTICIPANTS, ZJIDSTRING FROM main.{_PARTICIPANTS} ORDER BY rowid LIMIT ?",  # noqa: S608
@@ -112,15 +112,15 @@ class Calls:
             for aggregate, address in rows:
                 person = jid(address)
                 if person is not None:
-                    found.setdefault(aggregate, []).append(person)
-        return found
+                    participants.setdefault(aggregate, []).append(person)
+        return participants
 
 
 def _message(event: _Event, participants: dict[Any, list[str]]) -> ForeignMessage | Unreadable:
-    at = seconds(event.date)
+    called_at = seconds(event.date)
     if not isinstance(event.id, str) or not event.id:
         return Unreadable.NO_ID
-    if at is None:
+    if called_at is None:
         return Unreadable.NO_TIME
     others, creator = participants.get(event.aggregate, []), jid(event.creator)
     chat = jid(event.group) or next(iter(others), None)
@@ -130,4 +130,4 @@ def _message(event: _Event, participants: dict[Any, list[str]]) -> ForeignMessag
     sender = (creator or next(iter(others), None)) if incoming else None
     if incoming and sender is None:
         return Unreadable.NO_SENDER
-    return ForeignMessage(event.id[:128], chat, sender, at, MessageKind.CALL, details=event.details())
+    return ForeignMessage(event.id[:128], chat, sender, called_at, MessageKind.CALL, details=event.details())

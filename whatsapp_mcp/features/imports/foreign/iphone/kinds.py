@@ -102,12 +102,12 @@ def said(kind: int, event: Any, text: Any, member: str | None, media: Media) -> 
     if kind == _LOCATION:
         return _location(words, media)
     mime_type = mime_type_of(media.vcard)
-    found = _KINDS.get(kind) or kind_of(mime_type)
-    if found is None:
+    message_kind = _KINDS.get(kind) or kind_of(mime_type)
+    if message_kind is None:
         return Said(MessageKind.UNKNOWN, words, {"type": f"iPhone {kind}"})
-    if found is MessageKind.AUDIO and (media.origin == _RECORDED or "opus" in (mime_type or "")):
-        found = MessageKind.VOICE
-    return _with_file(found, words, mime_type, media)
+    if message_kind is MessageKind.AUDIO and (media.origin == _RECORDED or "opus" in (mime_type or "")):
+        message_kind = MessageKind.VOICE
+    return _with_file(message_kind, words, mime_type, media)
 
 
 def _group_event(event: Any, words: str, member: str | None) -> Said:
@@ -115,7 +115,9 @@ def _group_event(event: Any, words: str, member: str | None) -> Said:
     if subject:
         return Said(MessageKind.SYSTEM, f"changed the group's name to {subject}")
     if event == _JOINED:
-        people = [each for part in words.split(",")[:_MOST_PEOPLE] if (each := jid(part.strip()))]
+        people = [
+            participant for part in words.split(",")[:_MOST_PEOPLE] if (participant := jid(part.strip()))
+        ]
         if people == [member]:
             return Said(MessageKind.SYSTEM, "joined")
         if people:
@@ -132,10 +134,10 @@ def _group_event(event: Any, words: str, member: str | None) -> Said:
 def _subject(words: str) -> str | None:
     """The new name of a group, of the JSON object that newer versions write."""
     try:
-        found = json.loads(words)
+        document = json.loads(words)
     except (ValueError, RecursionError):
         return None
-    subject = found.get("subject") if isinstance(found, dict) else None
+    subject = document.get("subject") if isinstance(document, dict) else None
     return subject if isinstance(subject, str) else None
 
 
@@ -148,15 +150,15 @@ def _contact(words: str, media: Media) -> Said:
 
 
 def _location(words: str, media: Media) -> Said:
-    place, at = text_of(media.title) or words, (media.latitude, media.longitude)
+    place, coordinates = text_of(media.title) or words, (media.latitude, media.longitude)
     # Without a fix both are 0, a place in the sea.
     if (
-        any(at)
-        and all(isinstance(each, int | float) for each in at)
-        and abs(at[0]) <= 90
-        and abs(at[1]) <= 180
+        any(coordinates)
+        and all(isinstance(each, int | float) for each in coordinates)
+        and abs(coordinates[0]) <= 90
+        and abs(coordinates[1]) <= 180
     ):
-        details = {"latitude": round(at[0], 6), "longitude": round(at[1], 6)}
+        details = {"latitude": round(coordinates[0], 6), "longitude": round(coordinates[1], 6)}
         return Said(MessageKind.LOCATION, place, details)
     return Said(MessageKind.LOCATION, place)
 
@@ -191,5 +193,5 @@ def _path(value: Any) -> str | None:
 
 def whole(value: Any, end: int) -> int | None:
     """A whole number above 0 and below `end`, of a column that may hold a float; None for what is none."""
-    found = int(value) if isinstance(value, float) and math.isfinite(value) else number_of(value)
-    return found if found is not None and 0 < found < end else None
+    number = int(value) if isinstance(value, float) and math.isfinite(value) else number_of(value)
+    return number if number is not None and 0 < number < end else None

@@ -66,17 +66,17 @@ def tables(schema: Schema) -> tuple[str, ...]:
     return (*_NEEDED, *(table for table in more if schema.has(table)))
 
 
-def total(found: Opened) -> int:
+def total(archive: Opened) -> int:
     """Return the number of messages; calls come on top."""
-    return found.db.execute("SELECT count(*) FROM main.ZWAMESSAGE").fetchone()[0]
+    return archive.db.execute("SELECT count(*) FROM main.ZWAMESSAGE").fetchone()[0]
 
 
-def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
+def page(archive: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order of their rows, and after the last one the calls that are not among them."""
-    calls = Calls(found.companions)
+    calls = Calls(archive.companions)
     if after is not None and after >= _CALLS:
-        return _page_of_calls(found.db, calls, after, rows)
-    taken = _messages(found.db, found.schema, after, rows)
+        return _page_of_calls(archive.db, calls, after, rows)
+    taken = _messages(archive.db, archive.schema, after, rows)
     known = calls.of(row.id for row, _ in taken if row.kind == kinds.CALL)
     read = [_message(row, media, known) for row, media in taken]
     messages = tuple(each for each in read if isinstance(each, ForeignMessage))
@@ -88,8 +88,8 @@ def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
     begins = after is None
     return ForeignPage(
         messages,
-        people=people(found) if begins else (),
-        chats=chats(found) if begins else (),
+        people=people(archive) if begins else (),
+        chats=chats(archive) if begins else (),
         unreadable=dict(unreadable),
         following=following,
         read=len(taken),
@@ -132,7 +132,7 @@ def _messages(
     if schema.has("ZWAMESSAGEINFO", "ZRECEIPTINFO"):
         link = column("m", "ZWAMESSAGE", "ZMESSAGEINFO")
         info = f"LEFT JOIN main.ZWAMESSAGEINFO AS i ON i.rowid = {link}"
-    found = db.execute(
+    cursor = db.execute(
         f"""SELECT {", ".join(columns)} FROM main.ZWAMESSAGE AS m
         LEFT JOIN main.ZWACHATSESSION AS s ON s.rowid = m.ZCHATSESSION
         LEFT JOIN main.ZWAGROUPMEMBER AS g ON g.rowid = {links["ZGROUPMEMBER"]}
@@ -143,26 +143,26 @@ def _messages(
         (-(1 << 63) if after is None else after, _CALLS, rows),
     )
     width = len(_Row._fields)
-    return [(_Row(*row[:width]), kinds.Media(*row[width:])) for row in found]
+    return [(_Row(*row[:width]), kinds.Media(*row[width:])) for row in cursor]
 
 
 def _message(row: _Row, media: kinds.Media, calls: dict[str, Details]) -> ForeignMessage | Unreadable:
     """A row whose types are right: what must be there is, and what may be there is left out if it is not."""
     if row.id is None or row.id == "":
         return Unreadable.NO_ID
-    chat, at = _chat(row.session), kinds.seconds(row.date)
+    chat, sent_at = _chat(row.session), kinds.seconds(row.date)
     if not isinstance(row.id, str) or row.from_me not in (0, 1, None) or not isinstance(row.kind, int | None):
         return Unreadable.DAMAGED
     if chat is None:
         return Unreadable.NO_CHAT
-    if at is None:
+    if sent_at is None:
         return Unreadable.NO_TIME
     address, author = chat
     sender = None if row.from_me else author or _author(row, address)
     if sender is None and not row.from_me:
         return Unreadable.NO_SENDER
     try:
-        return _whole(row, media, calls, ForeignMessage(row.id[:128], address, sender, at))
+        return _whole(row, media, calls, ForeignMessage(row.id[:128], address, sender, sent_at))
     except ValueError:
         return Unreadable.DAMAGED
 
@@ -211,13 +211,13 @@ def _chat(session: Any) -> tuple[str, str | None] | None:
 
     An iPhone keeps a list for each person whose status was seen: `<number>@status`, `<LID>@lid.status`.
     """
-    found = blobs.jid(session)
-    if found is None:
+    jid = blobs.jid(session)
+    if jid is None:
         return None
-    user, _, server = found.partition("@")
+    user, _, server = jid.partition("@")
     if server in ("status", "lid.status"):
         return "status@broadcast", f"{user}@{'lid' if server.startswith('lid') else 's.whatsapp.net'}"
-    return found, None
+    return jid, None
 
 
 def _author(row: _Row, chat: str) -> str | None:

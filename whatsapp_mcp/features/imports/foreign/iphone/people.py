@@ -23,16 +23,16 @@ _BIDI: Final = dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2
 
 def people(archive: Opened) -> tuple[ForeignPerson, ...]:
     """Everybody of whom a name, or a second address, is known."""
-    found: dict[str, ForeignPerson] = {}
+    by_jid: dict[str, ForeignPerson] = {}
 
     def note(person: str | None, **facts: str | None) -> None:
-        if person is None or (person not in found and len(found) >= _MOST):
+        if person is None or (person not in by_jid and len(by_jid) >= _MOST):
             return
-        known = found.setdefault(person, ForeignPerson(person))
+        known = by_jid.setdefault(person, ForeignPerson(person))
         # What is there stays: the tables come in the order in which they are believed.
         new = {name: value for name, value in facts.items() if value and getattr(known, name) is None}
         if new:
-            found[person] = replace(known, **new)
+            by_jid[person] = replace(known, **new)
 
     everything = (archive, *archive.companions)
     for lid, number in _pairs(everything):
@@ -47,7 +47,7 @@ def people(archive: Opened) -> tuple[ForeignPerson, ...]:
         note(_person(address), saved_name=_name(name))
     for address, name in _rows((archive,), "ZWAPROFILEPUSHNAME", ("ZJID", "ZPUSHNAME")):
         note(_person(address), push_name=_name(name))
-    return tuple(person for person in found.values() if person != ForeignPerson(person.jid))
+    return tuple(person for person in by_jid.values() if person != ForeignPerson(person.jid))
 
 
 def chats(archive: Opened) -> tuple[ForeignChat, ...]:
@@ -65,7 +65,7 @@ def chats(archive: Opened) -> tuple[ForeignChat, ...]:
             person = _person(address)
             if person is not None:
                 members.setdefault(session, {})[person] = role
-    found: list[ForeignChat] = []
+    results: list[ForeignChat] = []
     for session, address, name in db.execute(
         "SELECT rowid, ZCONTACTJID, ZPARTNERNAME FROM main.ZWACHATSESSION ORDER BY rowid LIMIT ?", (_MOST,)
     ):
@@ -77,10 +77,10 @@ def chats(archive: Opened) -> tuple[ForeignChat, ...]:
         twins = {lid for lid in inside if numbers.get(lid) in inside}
         for lid in twins:
             inside[numbers[lid]] |= inside[lid]
-        found.append(
+        results.append(
             ForeignChat(chat, _name(name), tuple(each for each in inside.items() if each[0] not in twins))
         )
-    return tuple(found)
+    return tuple(results)
 
 
 def _pairs(databases: Sequence[Opened]) -> Iterator[tuple[str, str]]:
@@ -100,9 +100,9 @@ def _pairs(databases: Sequence[Opened]) -> Iterator[tuple[str, str]]:
 
 
 def _pair(lid: Any, number: Any) -> Iterator[tuple[str, str]]:
-    one, other = _lid(lid), _number(number)
-    if one is not None and other is not None:
-        yield one, other
+    lid_jid, other = _lid(lid), _number(number)
+    if lid_jid is not None and other is not None:
+        yield lid_jid, other
 
 
 def _rows(
@@ -127,8 +127,8 @@ def _number(value: Any) -> str | None:
     """The address of a number; tables have it as an address or as digits."""
     if not isinstance(value, str):
         return None
-    digits, at, server = value.removeprefix("+").partition("@")
-    if at and server not in ("s.whatsapp.net", "c.us"):
+    digits, separator, server = value.removeprefix("+").partition("@")
+    if separator and server not in ("s.whatsapp.net", "c.us"):
         return None
     return _person(f"{digits}@s.whatsapp.net")
 
@@ -136,11 +136,11 @@ def _number(value: Any) -> str | None:
 def _lid(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
-    digits, at, server = value.partition("@")
-    return _person(f"{digits}@lid") if not at or server == "lid" else None
+    digits, separator, server = value.partition("@")
+    return _person(f"{digits}@lid") if not separator or server == "lid" else None
 
 
 def _name(value: Any) -> str | None:
     """A name; None for what is none, as the number of somebody who has none."""
-    found = (text_of(value) or "").translate(_BIDI).strip()[:_NAME]
-    return None if _NUMBER.fullmatch(found) else found
+    name = (text_of(value) or "").translate(_BIDI).strip()[:_NAME]
+    return None if _NUMBER.fullmatch(name) else name

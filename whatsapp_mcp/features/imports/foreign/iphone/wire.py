@@ -23,25 +23,25 @@ def fields(blob: bytes) -> list[Field]:
     Raises:
         ValueError: It is none: a length lies, a type does not exist, or it is over a bound.
     """
-    end, at = len(blob), 0
+    end, offset = len(blob), 0
     if end > MOST_BYTES:
         raise ValueError("the message is too large")
-    found: list[Field] = []
-    while at < end:
-        tag, at = _varint(blob, at)
+    results: list[Field] = []
+    while offset < end:
+        tag, offset = _varint(blob, offset)
         kind = tag & 7
         value: int | bytes
         if kind == 0:
-            value, at = _varint(blob, at)
+            value, offset = _varint(blob, offset)
         else:
-            size, at = _varint(blob, at) if kind == 2 else (_WIDTHS.get(kind, -1), at)
-            if not 0 <= size <= end - at:
+            size, offset = _varint(blob, offset) if kind == 2 else (_WIDTHS.get(kind, -1), offset)
+            if not 0 <= size <= end - offset:
                 raise ValueError("a field is longer than its message, or of no type")
-            value, at = blob[at : at + size], at + size
-        if tag < 8 or len(found) >= _FIELDS:
+            value, offset = blob[offset : offset + size], offset + size
+        if tag < 8 or len(results) >= _FIELDS:
             raise ValueError("a field has no number, or there are too many")
-        found.append((tag >> 3, value))
-    return found
+        results.append((tag >> 3, value))
+    return results
 
 
 def first(message: list[Field], number: int) -> int | bytes | None:
@@ -59,10 +59,10 @@ def text(value: int | bytes | None) -> str | None:
         return None
 
 
-def _varint(blob: bytes, at: int) -> tuple[int, int]:
+def _varint(blob: bytes, offset: int) -> tuple[int, int]:
     value = 0
-    for shift, byte in enumerate(blob[at : at + _VARINT_BYTES]):
+    for shift, byte in enumerate(blob[offset : offset + _VARINT_BYTES]):
         value |= (byte & 0x7F) << 7 * shift
         if byte < 0x80:
-            return value, at + shift + 1
+            return value, offset + shift + 1
     raise ValueError("a number has no end")

@@ -61,9 +61,9 @@ class Layout:
     @property
     def messages(self) -> Path:
         """The file of the database with the messages."""
-        found = self.blob(self.databases[0])
-        assert found is not None  # or there were no layout
-        return found
+        file_path = self.blob(self.databases[0])
+        assert file_path is not None  # or there were no layout
+        return file_path
 
     def id_of(self, path: str) -> str:
         """The name of a file in the backup, of its path on the phone."""
@@ -76,7 +76,7 @@ class Layout:
     def parts_of_messages(self) -> list[Path]:
         """The file of the database with the messages, and that of its log."""
         paths = (self.databases[0], f"{self.databases[0]}{LOG}")
-        return [found for path in paths if (found := self.blob(path)) is not None]
+        return [file_path for path in paths if (file_path := self.blob(path)) is not None]
 
     def media_blob(self, path: str) -> Path | None:
         """Return the file of a message in the backup, as `blob` does."""
@@ -86,9 +86,9 @@ class Layout:
         """The file that was at this path on the phone; None if it is missing, or leads out of the backup."""
         name, folder = self.id_of(path), self.folder.resolve()
         for place in (folder / name[:2] / name, folder / name):
-            found = place.resolve()
-            if found.is_file() and found.is_relative_to(folder):
-                return found
+            file_path = place.resolve()
+            if file_path.is_file() and file_path.is_relative_to(folder):
+                return file_path
         return None
 
 
@@ -104,9 +104,9 @@ def find(folder: Path) -> Layout | None:
         paths = (f"{domain.databases}{name}" for name in (_MESSAGES, *BESIDE))
         first, *others = [path if empty.blob(path) else None for path in paths]
         if first is not None:
-            found = replace(empty, databases=(first, *(path for path in others if path is not None)))
-            with found.messages.open("rb") as file:
-                return replace(found, is_encrypted=file.read(len(DATABASE)) != DATABASE)
+            layout = replace(empty, databases=(first, *(path for path in others if path is not None)))
+            with layout.messages.open("rb") as file:
+                return replace(layout, is_encrypted=file.read(len(DATABASE)) != DATABASE)
     return None
 
 
@@ -118,4 +118,4 @@ def databases_of_backup(folder: Path) -> list[Path]:
     """
     layout = find(folder)
     paths = () if layout is None else [each + log for each in layout.databases for log in ("", LOG)]
-    return [found for path in paths if layout and (found := layout.blob(path)) is not None]
+    return [file_path for path in paths if layout and (file_path := layout.blob(path)) is not None]

@@ -50,10 +50,10 @@ class Keys:
     def __init__(self, properties: BinaryIO, password: bytes) -> None:
         utils, unsafe = _library()
         try:
-            found: dict[str, Any] = plistlib.loads(properties.read(_MOST_BYTES))
-            bag = utils.BackupKeyBag(found["BackupKeyBag"])
+            property_list: dict[str, Any] = plistlib.loads(properties.read(_MOST_BYTES))
+            bag = utils.BackupKeyBag(property_list["BackupKeyBag"])
             fits: bool = bag.unlock_with_passphrase(password)
-            wrapped = found["ManifestKey"]
+            wrapped = property_list["ManifestKey"]
         except (*_FAILURES, unsafe):
             _damaged()
         if not fits:

@@ -65,7 +65,7 @@ def _committed(log: BinaryIO, page_size: int, before: int) -> tuple[dict[int, in
     order = _MAGIC.get(magic)
     if order is None or size != page_size or _sums(order, header[:24], (0, 0)) != (first, second):
         return {}, None
-    sums, at = (first, second), _HEADER.size
+    sums, offset = (first, second), _HEADER.size
     pages: dict[int, int] = {}
     waiting: dict[int, int] = {}
     count: int | None = None
@@ -80,17 +80,17 @@ def _committed(log: BinaryIO, page_size: int, before: int) -> tuple[dict[int, in
         # A database grows by pages that are in its log.
         if sums != tuple(stored) or not 0 < number <= before + frames or after > before + frames:
             return pages, count
-        waiting[number] = at + _FRAME.size
-        at += _FRAME.size + page_size
+        waiting[number] = offset + _FRAME.size
+        offset += _FRAME.size + page_size
         if after:
             pages |= waiting
             waiting, count = {}, after
 
 
 def _sums(order: str, data: bytes, sums: tuple[int, int]) -> tuple[int, int]:
-    one, other = sums
+    checksum, other = sums
     words = struct.unpack(f"{order}{len(data) // 4}I", data)
     for first, second in zip(words[::2], words[1::2], strict=True):
-        one = one + first + other & _WORD
-        other = other + second + one & _WORD
-    return one, other
+        checksum = checksum + first + other & _WORD
+        other = other + second + checksum & _WORD
+    return checksum, other

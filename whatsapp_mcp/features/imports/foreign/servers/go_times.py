@@ -19,20 +19,20 @@ _TIME: Final = re.compile(
 
 def millis_of(value: Any) -> int | None:
     """Milliseconds since 1970; None for what is no such time."""
-    found = _TIME.fullmatch(value) if isinstance(value, str) and len(value) <= 100 else None
-    if found is None:
+    match = _TIME.fullmatch(value) if isinstance(value, str) and len(value) <= 100 else None
+    if match is None:
         return None
     try:
-        ahead = timedelta(hours=int(found["hours"] or 0), minutes=int(found["minutes"] or 0))
-        zone = timezone(-ahead if found["sign"] == "-" else ahead)
-        at = datetime.fromisoformat(f"{found['date']} {found['clock']}").replace(tzinfo=zone)
-        whole = int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+        ahead = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
+        zone = timezone(-ahead if match["sign"] == "-" else ahead)
+        moment = datetime.fromisoformat(f"{match['date']} {match['clock']}").replace(tzinfo=zone)
+        whole = int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
     except (OverflowError, ValueError):
         return None
-    return whole * 1000 + int((found["part"] or "").ljust(3, "0")[:3])
+    return whole * 1000 + int((match["part"] or "").ljust(3, "0")[:3])
 
 
 def seconds_of(value: Any) -> int | None:
     """Seconds since 1970; None for what is no such time."""
-    at = millis_of(value)
-    return None if at is None else at // 1000
+    millis = millis_of(value)
+    return None if millis is None else millis // 1000

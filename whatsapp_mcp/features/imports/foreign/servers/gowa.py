@@ -96,30 +96,30 @@ def tables(schema: Schema) -> tuple[str, ...]:
     return ("chats", "messages", *later)
 
 
-def total(found: Opened) -> int:
+def total(archive: Opened) -> int:
     """Return the number of messages, of all accounts.
 
     Raises:
         InvalidArgument: They are several accounts', and it is not known which of them is meant.
     """
-    if found.owner is None and found.schema.has("messages", "device_id"):
-        devices = found.db.execute(
+    if archive.owner is None and archive.schema.has("messages", "device_id"):
+        devices = archive.db.execute(
             "SELECT DISTINCT device_id FROM main.messages LIMIT ?", (_ACCOUNTS,)
         ).fetchall()
-        accounts = _accounts(found)
+        accounts = _accounts(archive)
         if len({account for (one,) in devices if (account := _account(one, accounts))}) > 1:
             raise InvalidArgument("The database holds several accounts.", "Link a phone first.")
-    return found.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
+    return archive.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
 
 
-def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
+def page(archive: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order in which it stored them."""
     first = BEFORE_ALL if after is None else after
-    taken = [_Row._make(row) for row in messages_after(found, first, rows, _COLUMNS, _LATER)]
+    taken = [_Row._make(row) for row in messages_after(archive, first, rows, _COLUMNS, _LATER)]
     last = taken[-1].rowid if taken else first
-    ours = _Ours(found.owner, _accounts(found))
-    addons = _Addons(found, first, last, len(taken))
-    people, chats = _chats(found, ours) if after is None else ([], [])
+    ours = _Ours(archive.owner, _accounts(archive))
+    addons = _Addons(archive, first, last, len(taken))
+    people, chats = _chats(archive, ours) if after is None else ([], [])
     read = [_message(row, ours, addons) for row in taken]
     return page_of(read, last if len(taken) == rows else None, people, chats)
 
@@ -155,12 +155,12 @@ class _Addons:
         reactions, edited: By message.
     """
 
-    def __init__(self, found: Opened, first: int, last: int, count: int) -> None:
+    def __init__(self, archive: Opened, first: int, last: int, count: int) -> None:
         self.reactions: dict[_Key, list[ForeignReaction]] = {}
         self.edited: dict[_Key, int] = {}
         limit = count * _ADDONS
-        if found.schema.has(_REACTIONS, "message_id", "reactor_jid", "emoji", "reaction_timestamp"):
-            for *key, who, emoji, own, at in found.db.execute(
+        if archive.schema.has(_REACTIONS, "message_id", "reactor_jid", "emoji", "reaction_timestamp"):
+            for *key, who, emoji, own, at in archive.db.execute(
                 """SELECT m.id, m.chat_jid, m.device_id,
                 r.reactor_jid, r.emoji, r.is_from_me, r.reaction_timestamp
                 FROM main.messages AS m JOIN main.message_reactions AS r ON r.message_id = m.id
@@ -173,8 +173,8 @@ class _Addons:
                 if said and at_ms is not None and (own or sender):
                     reaction = ForeignReaction(None if own else sender, said, at_ms)
                     self.reactions.setdefault(_key(key), []).append(reaction)
-        if found.schema.has(_EDITS, "original_message_id", "chat_jid", "device_id", "edited_at"):
-            for *key, at in found.db.execute(
+        if archive.schema.has(_EDITS, "original_message_id", "chat_jid", "device_id", "edited_at"):
+            for *key, at in archive.db.execute(
                 """SELECT m.id, m.chat_jid, m.device_id, e.edited_at FROM main.messages AS m
                 JOIN main.message_edits AS e ON e.original_message_id = m.id
                 AND e.chat_jid = m.chat_jid AND e.device_id = m.device_id
@@ -190,11 +190,11 @@ def _key(values: list[Any]) -> _Key:
     return values[0], values[1], values[2]
 
 
-def _accounts(found: Opened) -> dict[str, str]:
+def _accounts(archive: Opened) -> dict[str, str]:
     """The numbers of the accounts that it knows, by the name of their device."""
-    if not found.schema.has(_DEVICES, "device_id", "jid"):
+    if not archive.schema.has(_DEVICES, "device_id", "jid"):
         return {}
-    rows = found.db.execute("SELECT device_id, jid FROM main.devices LIMIT ?", (_ACCOUNTS,)).fetchall()
+    rows = archive.db.execute("SELECT device_id, jid FROM main.devices LIMIT ?", (_ACCOUNTS,)).fetchall()
     return {name: user for name, jid in rows if isinstance(name, str) and (user := _user(jid))}
 
 
@@ -209,10 +209,10 @@ def _user(jid: Any) -> str | None:
     return user.partition(":")[0] if server == "s.whatsapp.net" else None
 
 
-def _chats(found: Opened, ours: _Ours) -> tuple[list[ForeignPerson], list[ForeignChat]]:
+def _chats(archive: Opened, ours: _Ours) -> tuple[list[ForeignPerson], list[ForeignChat]]:
     """People and groups with their names: it keeps both as chats."""
-    device = "device_id" if found.schema.has("chats", "device_id") else "NULL"
-    rows = found.db.execute(
+    device = "device_id" if archive.schema.has("chats", "device_id") else "NULL"
+    rows = archive.db.execute(
         f"SELECT jid, name, {device} FROM main.chats LIMIT ?",  # noqa: S608
         (_CHATS,),
     ).fetchall()
@@ -241,13 +241,13 @@ def _message(row: _Row, ours: _Ours, addons: _Addons) -> ForeignMessage | Unread
         return place
     if row.from_me not in (0, 1, None) or not isinstance(row.content, str | None):
         return Unreadable.DAMAGED
-    at = seconds_of(row.timestamp)
-    if at is None:
+    sent_at = seconds_of(row.timestamp)
+    if sent_at is None:
         return Unreadable.NO_TIME
     sender = None if row.from_me else text_of(row.sender) or row.chat
     media_type = text_of(row.media_type)
     if media_type == "call":
-        return _call(row, sender, at)
+        return _call(row, sender, sent_at)
     text = text_of(row.content) or ""
     if not text and media_type is None:
         return Unreadable.EMPTY
@@ -257,7 +257,7 @@ def _message(row: _Row, ours: _Ours, addons: _Addons) -> ForeignMessage | Unread
         row.id,
         row.chat,
         sender,
-        at,
+        sent_at,
         kind,
         text,
         details={"round": True} if media_type == "video_note" else {},
@@ -267,14 +267,14 @@ def _message(row: _Row, ours: _Ours, addons: _Addons) -> ForeignMessage | Unread
     )
 
 
-def _call(row: _Row, sender: str | None, at: int) -> ForeignMessage | Unreadable:
+def _call(row: _Row, sender: str | None, sent_at: int) -> ForeignMessage | Unreadable:
     call = row.id.removeprefix(_CALL)
     if not call or call.isdecimal():  # a call without an id is given its time
         return Unreadable.NO_ID
     details: dict[str, Any] = {"video": False}
     if isinstance(row.call, str) and _REJECTED in row.call:
         details["outcome"] = "rejected"
-    return ForeignMessage(call, row.chat, sender, at, MessageKind.CALL, details={"call": details})
+    return ForeignMessage(call, row.chat, sender, sent_at, MessageKind.CALL, details={"call": details})
 
 
 def _file(row: _Row, media_type: str) -> tuple[MessageKind, ForeignFile]:

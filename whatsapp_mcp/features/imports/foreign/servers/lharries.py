@@ -39,16 +39,16 @@ def tables(schema: Schema) -> tuple[str, ...]:
     return ("chats", "messages")
 
 
-def total(found: Opened) -> int:
+def total(archive: Opened) -> int:
     """Return the number of messages."""
-    return found.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
+    return archive.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
 
 
-def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
+def page(archive: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order in which they came to the bridge."""
-    chats = found.db.execute("SELECT jid, name FROM main.chats LIMIT ?", (_CHATS,)).fetchall()
+    chats = archive.db.execute("SELECT jid, name FROM main.chats LIMIT ?", (_CHATS,)).fetchall()
     known = {jid for jid, _ in chats if isinstance(jid, str)}
-    taken = found.db.execute(
+    taken = archive.db.execute(
         f"SELECT rowid, {', '.join(_COLUMNS)} FROM main.messages WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608
         (BEFORE_ALL if after is None else after, rows),
     ).fetchall()
@@ -71,8 +71,8 @@ def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | U
         return place
     if from_me not in (0, 1) or not isinstance(timestamp, str) or not isinstance(text, str | None):
         return Unreadable.DAMAGED
-    at = seconds_of(timestamp)
-    if at is None:
+    sent_at = seconds_of(timestamp)
+    if sent_at is None:
         return Unreadable.NO_TIME
     kind, file = MessageKind.TEXT, None
     if isinstance(media_type, str) and media_type:
@@ -92,7 +92,7 @@ def _message(row: tuple[Any, ...], known: Collection[str]) -> ForeignMessage | U
         wa_id,
         chat,
         None if from_me else _sender(text_of(sender) or "", chat, known),
-        at,
+        sent_at,
         kind,
         text_of(text) or "",
         file=file,

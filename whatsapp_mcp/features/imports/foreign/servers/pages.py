@@ -16,7 +16,7 @@ BEFORE_ALL: Final = -(1 << 63)
 
 
 def messages_after(
-    found: Opened, first: int, rows: int, columns: Sequence[str], later: Sequence[str]
+    archive: Opened, first: int, rows: int, columns: Sequence[str], later: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of the table `messages`, in the order in which they were stored.
 
@@ -26,9 +26,9 @@ def messages_after(
         columns: What is read beside the row id, which comes first.
         later: Columns that only newer versions have; NULL where there are none.
     """
-    there = (name if found.schema.has("messages", name) else "NULL" for name in later)
+    there = (name if archive.schema.has("messages", name) else "NULL" for name in later)
     names = ", ".join((*columns, *there))
-    return found.db.execute(
+    return archive.db.execute(
         f"SELECT rowid, {names} FROM main.messages WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608
         (first, rows),
     )

@@ -104,29 +104,29 @@ def tables(schema: Schema) -> tuple[str, ...]:
     return ("chats", "contacts", messages, *later)
 
 
-def total(found: Opened) -> int:
+def total(archive: Opened) -> int:
     """Return the number of rows of messages; reactions and votes are some of them."""
-    return found.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
+    return archive.db.execute("SELECT count(*) FROM main.messages").fetchone()[0]
 
 
-def page(found: Opened, after: int | None, rows: int) -> ForeignPage:
+def page(archive: Opened, after: int | None, rows: int) -> ForeignPage:
     """Messages in the order in which it stored them."""
     first = BEFORE_ALL if after is None else after
-    taken = [_Row._make(row) for row in messages_after(found, first, rows, _COLUMNS, _LATER)]
+    taken = [_Row._make(row) for row in messages_after(archive, first, rows, _COLUMNS, _LATER)]
     last = taken[-1].rowid if taken else first
-    addons = Addons(found, first, last, len(taken))
+    addons = Addons(archive, first, last, len(taken))
     read = [_message(row, addons) for row in taken]
-    people, chats = (_people(found), _chats(found)) if after is None else ([], [])
+    people, chats = (_people(archive), _chats(archive)) if after is None else ([], [])
     return page_of(read, last if len(taken) == rows else None, people, chats)
 
 
-def _people(found: Opened) -> list[ForeignPerson]:
+def _people(archive: Opened) -> list[ForeignPerson]:
     """Contacts, with the first name that the owner gave them: in wacli, in an address book, on WhatsApp."""
-    system = "c.system_name" if found.schema.has("contacts", "system_name") else "NULL"
-    has_aliases = found.schema.has("contact_aliases", "jid", "alias")
+    system = "c.system_name" if archive.schema.has("contacts", "system_name") else "NULL"
+    has_aliases = archive.schema.has("contact_aliases", "jid", "alias")
     alias = "(SELECT alias FROM main.contact_aliases AS a WHERE a.jid = c.jid)" if has_aliases else "NULL"
     people: list[ForeignPerson] = []
-    for jid, push_name, business_name, *own in found.db.execute(
+    for jid, push_name, business_name, *own in archive.db.execute(
         f"""SELECT c.jid, c.push_name, c.business_name, {alias}, {system}, c.full_name, c.first_name
         FROM main.contacts AS c LIMIT ?""",  # noqa: S608
         (_CONTACTS,),
@@ -141,11 +141,11 @@ def _people(found: Opened) -> list[ForeignPerson]:
     return people
 
 
-def _chats(found: Opened) -> list[ForeignChat]:
+def _chats(archive: Opened) -> list[ForeignChat]:
     """Groups and channels; the members of a group that the owner has left are old."""
     members: dict[str, list[tuple[str, int]]] = {}
-    if found.schema.has("group_participants", "group_jid", "user_jid", "role"):
-        for group, user, role in found.db.execute(
+    if archive.schema.has("group_participants", "group_jid", "user_jid", "role"):
+        for group, user, role in archive.db.execute(
             "SELECT group_jid, user_jid, role FROM main.group_participants LIMIT ?", (_MEMBERS,)
         ):
             if isinstance(group, str) and isinstance(user, str):
@@ -153,12 +153,12 @@ def _chats(found: Opened) -> list[ForeignChat]:
     left = set[str]()
     names: dict[str, str | None] = {
         jid: text_of(name)
-        for jid, name in found.db.execute("SELECT jid, name FROM main.chats LIMIT ?", (_CONTACTS,))
+        for jid, name in archive.db.execute("SELECT jid, name FROM main.chats LIMIT ?", (_CONTACTS,))
         if isinstance(jid, str) and jid.endswith(("@g.us", "@newsletter"))
     }
-    if found.schema.has("groups", "jid", "name"):
-        gone = "left_at" if found.schema.has("groups", "left_at") else "NULL"
-        for jid, name, left_at in found.db.execute(
+    if archive.schema.has("groups", "jid", "name"):
+        gone = "left_at" if archive.schema.has("groups", "left_at") else "NULL"
+        for jid, name, left_at in archive.db.execute(
             f"SELECT jid, name, {gone} FROM main.groups LIMIT ?",  # noqa: S608
             (_CONTACTS,),
         ):

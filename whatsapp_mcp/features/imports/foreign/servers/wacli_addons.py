@@ -25,7 +25,7 @@ class Addons:
     """The add-ons of the messages of a page, by chat and id of the message.
 
     Args:
-        found: The database.
+        archive: The database.
         first: The row after which the page begins.
         last: Its last row.
         count: How many rows it has.
@@ -38,8 +38,8 @@ class Addons:
         calls: What the details say of a call.
     """
 
-    def __init__(self, found: Opened, first: int, last: int, count: int) -> None:
-        self._found = found
+    def __init__(self, archive: Opened, first: int, last: int, count: int) -> None:
+        self._found = archive
         self._range = (first, last)
         self._limit = count * _EACH
         self.starred: set[Key] = {key for key, *_ in self._joined("starred", "msg_id")}
@@ -88,32 +88,32 @@ class Addons:
         return {key: [one for one in found.values() if one.emoji] for key, found in newest.items()}
 
     def _polls(self) -> dict[Key, tuple[tuple[str, ...], int]]:
-        found: dict[Key, tuple[tuple[str, ...], int]] = {}
+        polls: dict[Key, tuple[tuple[str, ...], int]] = {}
         for key, options, choose in self._joined("polls", "msg_id", "options_json", "selectable_count"):
-            found[key] = (_texts(options), number_of(choose) or 0)
-        return found
+            polls[key] = (_texts(options), number_of(choose) or 0)
+        return polls
 
     def _votes(self) -> dict[Key, list[ForeignVote]]:
-        found: dict[Key, list[ForeignVote]] = {}
+        votes: dict[Key, list[ForeignVote]] = {}
         columns = ("voter_jid", "selected_options_json", "ts")
         for key, who, chosen, at in self._joined("poll_votes", "poll_msg_id", *columns):
             options, _ = self.polls.get(key, ((), 0))
             places = tuple(options.index(one) for one in _texts(chosen) if one in options)
             sender = self._sender(who)
             if isinstance(at, int) and sender != "":
-                found.setdefault(key, []).append(ForeignVote(sender, places, at * 1000))
-        return found
+                votes.setdefault(key, []).append(ForeignVote(sender, places, at * 1000))
+        return votes
 
     def _places(self) -> dict[Key, tuple[dict[str, Any], str]]:
-        found: dict[Key, tuple[dict[str, Any], str]] = {}
+        places: dict[Key, tuple[dict[str, Any], str]] = {}
         columns = ("latitude", "longitude", "name", "address")
         for key, latitude, longitude, *texts in self._joined("message_locations", "msg_id", *columns):
             text = ", ".join(filter(None, map(text_of, texts)))
-            found[key] = (_place(latitude, longitude), text)
-        return found
+            places[key] = (_place(latitude, longitude), text)
+        return places
 
     def _calls(self) -> dict[Key, dict[str, Any]]:
-        found: dict[Key, dict[str, Any]] = {}
+        calls: dict[Key, dict[str, Any]] = {}
         for key, event, media, outcome, duration in self._joined(
             "call_events", _CALL_ID, "event_type", "media", "outcome", "duration_secs"
         ):
@@ -123,8 +123,8 @@ class Addons:
                     call["outcome"] = text_of(outcome)
                 if number_of(duration):
                     call["duration"] = duration
-                found[key] = call
-        return found
+                calls[key] = call
+        return calls
 
 
 def _texts(value: Any) -> tuple[str, ...]:
