@@ -10,6 +10,7 @@ import pytest
 
 from tests.tables import for_each
 from whatsapp_mcp.settings import CurrentSettings, PolicySettings, Settings, load
+from whatsapp_mcp.settings import current as current_module
 
 
 def write(home: Path, text: str) -> None:
@@ -34,6 +35,28 @@ def test_a_change_that_leaves_size_and_times_as_they_were_is_seen(tmp_path: Path
         write(tmp_path, f'log_level = "{level}"\n')
         os.utime(tmp_path / "config.toml", (1, 1))
         assert current.now().log_level == level
+
+
+def test_a_file_that_has_not_changed_for_seconds_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, READ_ONLY)
+    current, reads = CurrentSettings(load(tmp_path)), list[Path]()
+
+    def config_text(home: Path) -> str:
+        reads.append(home)
+        return READ_ONLY
+
+    monkeypatch.setattr(current_module, "config_text", config_text)
+    hour = 3600 * 10**9
+    monkeypatch.setattr(
+        current_module.time, "time_ns", lambda: (tmp_path / "config.toml").stat().st_ctime_ns + hour
+    )
+    assert [current.now().policy.mode for _ in range(3)] == ["read_only"] * 3
+    assert len(reads) == 1
+    write(tmp_path, "")
+    current.now()
+    assert len(reads) == 2
 
 
 @for_each(

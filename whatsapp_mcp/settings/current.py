@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings.loading import config_text, parse
+from whatsapp_mcp.settings.loading import FileVersion, config_text, file_version, parse
 from whatsapp_mcp.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ _OF_ACCOUNT: Final = re.compile(r"accounts\.([^.]+)\.")
 """Start of an error about one account's sections."""
 _ELSEWHERE: Final = "config.toml is not valid; the log says why."
 _STAY: Final = "The previous settings stay in force until it is corrected."
+
+_TICK_NS: Final = 2_000_000_000
+"""Nanoseconds after which a further change of a file gives it other times; FAT counts two seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,8 @@ class CurrentSettings:
         self._account = account
         self._own = own
         self._texts: tuple[str, str] | None = None
+        self._version: FileVersion | None = None
+        self._read_text = ""
         self._is_from_file = False
         self._has_own = False
         self.fault: str | None = None
@@ -57,8 +63,7 @@ class CurrentSettings:
             InvalidArgument: The account's own text was never one that can be used.
         """
         try:
-            # The text and not the file's times: two changes within a tick of the clock leave the same times.
-            texts = config_text(self._settings.home), self._own() if self._own else ""
+            texts = self._text(), self._own() if self._own else ""
             if texts != self._texts:
                 self._take(*texts)
                 self._texts = texts
@@ -68,6 +73,17 @@ class CurrentSettings:
             if self._own is not None and not self._has_own:
                 raise
         return self._settings.for_account(self._account)
+
+    def _text(self) -> str:
+        """The text of `config.toml`; read only if the file can have changed, since a send asks ten times."""
+        version = file_version(self._settings.home / "config.toml")
+        if version is None or version != self._version:
+            self._read_text = config_text(self._settings.home)
+            # Two changes within a tick of the clock leave the same times, so those of a file that has just
+            # changed prove nothing yet (git calls such an entry racy).
+            is_settled = version is not None and time.time_ns() - version.newest_ns > _TICK_NS
+            self._version = version if is_settled else None
+        return self._read_text
 
     def _take(self, text: str, own: str) -> None:
         is_empty = not text.strip()

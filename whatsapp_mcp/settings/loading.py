@@ -330,6 +330,29 @@ class _Reading(NamedTuple):
         return f"{'.'.join((*self.above, *path))}: {what} ({place}).", _CORRECT
 
 
+class FileVersion(NamedTuple):
+    """The facts by which two versions of a file differ; times in nanoseconds since 1970."""
+
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @property
+    def newest_ns(self) -> int:
+        """The later of its times: on Windows the second is when the file was made."""
+        return max(self.modified_ns, self.changed_ns)
+
+
+def file_version(path: Path) -> FileVersion | None:
+    """Return the version of a file; None where it cannot be told."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return FileVersion(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 def config_text(home: Path) -> str:
     """The text of `config.toml`; nothing where there is none.
 
