@@ -23,9 +23,10 @@ PAGES: Final = {"imports": "importing"}
 """Pages that have another name than their feature."""
 FLEET: Final = ("whatsapp_fleet", "tests/fleet", "docs/fleet")
 OF_THE_FLEET: Final = re.compile(
-    r""""(?:whatsapp_fleet|tests\.fleet)[\w.]*", |^whatsapp-mcp-fleet = .*\n""", re.MULTILINE
+    r""""(?:whatsapp_fleet|tests\.fleet)[\w.]*", |^whatsapp-mcp-fleet = .*\n|^COPY whatsapp_fleet .*\n""",
+    re.MULTILINE,
 )
-"""A name of it in a list of packages, and its program."""
+"""A name of it in a list of packages, its program, and its line of the image."""
 WEEKLY: Final = ".github/workflows/weekly.yml"
 LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 ROW: Final = re.compile(r"^\| \[[^\]]+\]\(([^)#]+)[^)]*\) \|")
@@ -56,7 +57,11 @@ def copy_without(feature: str, destination: Path) -> None:
         _delete_benchmark_of(feature, path)
     for path in sorted((destination / "whatsapp_mcp").rglob("*.py")):
         path.write_text(left_out(path.read_text(encoding="utf-8"), feature), encoding="utf-8")
-    for path in (destination / "pyproject.toml", *sorted((destination / "tests").glob("*.py"))):
+    for path in (
+        destination / "pyproject.toml",
+        destination / "Dockerfile",
+        *sorted((destination / "tests").glob("*.py")),
+    ):
         text = path.read_text(encoding="utf-8")
         path.write_text(OF_THE_FLEET.sub("", text), encoding="utf-8")
     weekly = destination / WEEKLY

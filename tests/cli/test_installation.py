@@ -21,7 +21,8 @@ PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 
 def test_distribution_scripts_and_extras_are_those_of_the_project():
     assert PROJECT["name"] == DISTRIBUTION
-    assert set(PROJECT["scripts"]) == {*SCRIPTS, "whatsapp-mcp-fleet"}
+    ours = {name for name, target in PROJECT["scripts"].items() if target.startswith("whatsapp_mcp.")}
+    assert ours == {*SCRIPTS}
     assert set(PROJECT["optional-dependencies"]) == set(EXTRAS)
 
 

@@ -41,7 +41,6 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         ["link"],
         ["serve"],
         ["serve", "--transport", "http", "--port", "0"],
-        ["archive", "import", __file__],
     ],
 )
 def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, arguments: list[str]):
@@ -130,14 +129,6 @@ def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: lis
 
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "'../x' is not a valid account name" in answer.stderr
-    assert not (tmp_path / "home").exists()
-
-
-def test_a_file_to_import_that_is_not_there_is_told_before_anything_is_made(tmp_path: Path):
-    answer = run(tmp_path / "home", "archive", "import", "no-chat.zip")
-
-    assert (answer.returncode, answer.stdout) == (2, "")
-    assert "'no-chat.zip' does not exist" in answer.stderr
     assert not (tmp_path / "home").exists()
 
 
