@@ -95,7 +95,9 @@ async def _run(
 
     def leader_gone() -> None:
         loop.call_soon_threadsafe(end_softly)
+        # In the thread of the pipe: a process whose event loop is stuck ends in time, too.
         time.sleep(LEADER_GONE_SECONDS)
+        # Asked only after the first wait: `end` sets it meanwhile, in the loop.
         time.sleep(process.seconds_to_stay)
         os._exit(0)
 
@@ -115,11 +117,13 @@ def main(journal_of: Callable[[ClientStorage], JournalWriter] = file_journal) ->
     Args:
         journal_of: Opens the journal, as the leader has said.
     """
+    # A dump would put the keys and what has been received on the disk, readable.
     forbid_core_dumps()
     limit_memory(_MEMORY)
     arguments = _arguments()
     incoming, outgoing = take_aside()
     leave_terminal()
+    # SQLite makes the library's database with a mode of its own, by which other users could read the keys.
     os.umask(0o077)
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

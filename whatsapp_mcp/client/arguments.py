@@ -29,6 +29,7 @@ M = TypeVar("M", bound=Message)
 
 _REQUIRED: Any = object()
 _NOWHERE: Final = Path("/nowhere")
+"""Stands for the folder where a call takes no file: nothing can be opened there."""
 _MOST_LISTS: Final = 16
 """Lists that are kept for a leader that asks for the rest of them."""
 _FILE_NAME: Final = re.compile(r"[0-9a-z]{1,64}")
@@ -68,6 +69,7 @@ class Arguments:
     def number(self, name: str, default: float = _REQUIRED) -> float:
         """A number."""
         value = self._get(name, (int, float), default)
+        # In Python a boolean is an `int`.
         if isinstance(value, bool):
             raise _not(name, "a number")
         return value
@@ -128,6 +130,7 @@ def _not(name: str, what: str) -> InvalidArgument:
 def jid_to_proto(text: str) -> Neonize.JID:
     """The library's protobuf of a jid."""
     jid = Jid.parse(text)
+    # neonize's protobuf requires these fields, also those of which WhatsApp makes no use any more.
     return Neonize.JID(
         User=jid.user, RawAgent=0, Device=jid.device, Integrator=0, Server=jid.server, IsEmpty=False
     )
@@ -199,6 +202,7 @@ def _fits(elements: list[Any]) -> int:
     size = 0
     for count, element in enumerate(elements):
         size += len(json.dumps(element)) + 1
+        # An element that is larger than a part goes alone: without `count` the list would never end.
         if size > PART_BYTES and count:
             return count
     return len(elements)

@@ -45,6 +45,7 @@ _CHAT_PRESENCE: Final = {
 }
 _MEDIA: Final = {
     "image": MediaType.MediaImage,
+    # WhatsApp seals stickers with the keys of pictures; the library has no kind of their own for them.
     "sticker": MediaType.MediaImage,
     "video": MediaType.MediaVideo,
     "audio": MediaType.MediaAudio,
@@ -53,8 +54,10 @@ _MEDIA: Final = {
 }
 _RECEIPTS: Final = {"read": ReceiptType.READ, "played": ReceiptType.PLAYED}
 _NANOSECONDS: Final = 1_000_000_000
+"""Of one second: the library takes a timer as Go's `time.Duration`."""
 _END_OF_INT: Final = 1 << 31
 _GONE: Final = re.compile(r"\b(404|406|410)\b")
+"""WhatsApp's codes for an invite that is not valid, or no longer."""
 
 
 def _choice(arguments: Arguments, name: str, choices: dict[str, Any], default: str | None = None) -> Any:
@@ -106,6 +109,7 @@ async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
 async def _download(client: Any, arguments: Arguments) -> dict[str, int]:
     path, most = arguments.received("file"), arguments.integer("most")
     data = await client.download_any(arguments.proto("message", E2E.Message))
+    # The library says how much it is only once all of it is in memory; `limit_memory` bounds that.
     if len(data) > most:
         raise TooLong(
             failures.TOO_LARGE.format(size=len(data) / 1e6, most=most / 1e6), failures.OPEN_ON_THE_PHONE

@@ -28,7 +28,9 @@ LONGEST_PATIENCE: Final = 12
 _READ_ALONE: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """A client that was taken over may leave anything in the place of its lock, also what would hold a reader."""
 _GONE_LIMIT: Final = 2.0
+"""Seconds from the kill until the system has freed the lock."""
 _LOOK_AGAIN: Final = 0.02
+"""Seconds between two tries: a lock that is waited for by the system knows no time limit."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ def _claimed(path: Path) -> int:
     """
     _clear_place(path)
     fd = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    # What it asks for is read after the first wait: a client writes it down only when it is told to end.
     if not _locked_within(fd, PATIENCE) and not _locked_within(fd, _asked_patience(fd)):
         _kill_holder(fd)
         if not _locked_within(fd, _GONE_LIMIT):
@@ -124,6 +127,7 @@ def _locked_within(fd: int, seconds: float) -> bool:
 
 def _kill_holder(fd: int) -> None:
     number = next(iter(_held_by(fd)), "")
+    # The number may be an old one, or forged, and name an innocent process: the lock has to be that one's.
     if not number.isdecimal() or not holds_lock(int(number), fd):
         return
     logger.warning("client lock: former client (process %s) did not end and is killed", number)

@@ -92,12 +92,14 @@ def confine(folder: Path, certificates: Iterable[Path] = (), *, unix_sockets: bo
         return Confinement()
     version, is_filtered = 0, False
     try:
+        # First: without it the kernel lets an unprivileged process use neither landlock(7) nor seccomp(2).
         no_new_privileges()
         rules = chain(_rules(folder), ((path.resolve(), READ_FILE) for path in certificates))
         version = apply_landlock(rules, network=BIND_TCP, scopes=ABSTRACT_UNIX_SOCKET | SIGNAL)
     except OSError as error:
         logger.warning("client: not confined by Landlock: %s", error)
     try:
+        # Apart from Landlock: a kernel may have either without the other.
         is_filtered = keep_to_itself(unix_sockets=unix_sockets)
     except OSError as error:
         logger.warning("client: not confined by seccomp: %s", error)
@@ -108,6 +110,7 @@ def _rules(folder: Path) -> Iterator[tuple[Path, int]]:
     yield folder, WORK
     yield folder.parent / SENDING, READ_FILE
     yield from ((device, READ_FILE | WRITE_FILE) for device in _DEVICES)
+    # The client's folder is `accounts/NAME/client` of the home folder.
     home = folder.parent.parent.parent.resolve()
     yield from ((part, READ) for path in _readable() for part in _beside(home, path))
 
@@ -133,5 +136,6 @@ def _beside(home: Path, path: Path) -> Iterator[Path]:
         yield path
     elif path.resolve() != home:
         for child in path.iterdir():
+            # A link may lead into the home folder again, and a rule holds for what it leads to.
             if not child.is_symlink():
                 yield from _beside(home, child)

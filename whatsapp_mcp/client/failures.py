@@ -43,6 +43,7 @@ from whatsapp_mcp.processes.capabilities import CAPABILITIES
 from whatsapp_mcp.storage import KeysAddress
 
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] = tuple(
+    # The first that matches counts: a send that was cut off also says that the websocket is gone.
     (re.compile(pattern, re.IGNORECASE), kind, sentence)
     for pattern, kind, sentence in (
         (
@@ -163,6 +164,7 @@ _KINDS: Final[dict[object, type[WhatsAppError]]] = {
 }
 """Errors with which a client may refuse; none says that a person has to be asked."""
 _LONGEST_WAIT: Final = 3600.0
+"""Seconds of `retry_after` that a client is believed."""
 _BEFORE_HAND_OVER: Final = re.compile(r"^failed to (?!write)|client is nil|before info query", re.IGNORECASE)
 """Errors of a step before the message's own frame is out. After a cut the library sends a frame again; if
 that second try finds no connection, the error lacks these words (whatsmeow, `request.go`)."""
@@ -221,6 +223,7 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
             if sending and kind is NotConnected and not _BEFORE_HAND_OVER.search(sentence):
                 return SendUnknown(_NOT_SAID)
             return kind(words, retry_after=60.0 if kind is RateLimited else None)
+    # After the table, which knows the one time-out that proves nothing: that of the message itself.
     if _TIMED_OUT.search(sentence):
         if sending:
             return NotConnected(_NOT_GONE_OUT)
@@ -274,6 +277,7 @@ def error_of_client(body: dict[str, Any]) -> WhatsAppError:
     data = body.get("data")
     said: dict[str, Any] = data if isinstance(data, dict) else {}
     code, message, action = said.get("code"), said.get("message"), said.get("action")
+    # JSON may have a list here, which cannot be looked up in a dictionary.
     kind = _KINDS.get(code, Busy) if isinstance(code, str) else Busy
     return kind(
         message if isinstance(message, str) and _is_known(message) else _UNKNOWN,

@@ -21,6 +21,7 @@ FETCH_LIMIT: Final = 10.0
 _PEER: Final = b"peer"
 """The category of what the phone sends to its companions; few messages of people hold the word."""
 _LOOK_AGAIN: Final = 0.1
+"""Seconds between two looks at the names."""
 
 
 class Fetching:

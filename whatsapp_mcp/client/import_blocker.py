@@ -36,6 +36,7 @@ class Unneeded(Exception):
 
 class _Empty(ModuleType):
     def __getattr__(self, name: str) -> type[Unneeded]:
+        # The import system asks modules for such names, and takes any answer for a real one.
         if name.startswith("__"):
             raise AttributeError(name)
         return Unneeded
@@ -74,6 +75,7 @@ class _Refusal(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module neonize's library version and a `download` that refuses."""
+        # Read as text: to import it would load what is kept out here.
         named = (_version_named_in(Path(folder, "download.py")) for folder in self._folders)
         setattr(module, _VERSION, next(filter(None, named), "unknown"))
         setattr(module, "download", _refuse)  # noqa: B010  a module has no such attribute for a type checker

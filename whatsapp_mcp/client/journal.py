@@ -29,6 +29,8 @@ from whatsapp_mcp.storage import (
 )
 from whatsapp_mcp.system import make_private_file
 
+# AUTOINCREMENT: a number whose event was pruned is never given again, or the archive, which is further by
+# then, would take the new event for an archived one (https://sqlite.org/autoinc.html).
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,6 +52,7 @@ _LAST_SEQ: Final = """SELECT iif(typeof(seq) = 'integer', seq, NULL) FROM sqlite
 WHERE typeof(name) = 'text' AND name = 'events' LIMIT 1"""
 _TABLES: Final = ("events", "sqlite_sequence")
 _CHANGED: Final = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_INTERRUPT}
+"""Codes by which SQLite says that a statement does not fit the tables, or was broken off."""
 _DAMAGED: Final = "database disk image is malformed"
 _BUSY_SECONDS: Final = 5.0
 _CPU_SECONDS: Final = 20.0
@@ -58,6 +61,7 @@ what goes round in circles, in a file whose pages point to one another."""
 _WAL_BYTES: Final = 16 * 1024 * 1024
 """Size at which the log is moved into the file; what is archived and pruned by then never gets that far."""
 _PAGE_BYTES: Final = 4096
+"""SQLite's page size where none is set; it counts the log in pages."""
 _CACHE_KIB: Final = 256
 """KiB of page cache; rows are written once and read once, so more would only fill."""
 
@@ -85,11 +89,15 @@ class Journal:
         try:
             with self._using(), bounded_schema(self._db):
                 self._db.execute("PRAGMA journal_mode=WAL")
+                # With a log, NORMAL does not wait for the disk at a commit
+                # (https://sqlite.org/pragma.html#pragma_synchronous).
                 self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
                 self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_BYTES // _PAGE_BYTES}")
+                # Without it a log that was once large keeps its size on the disk, however little is in it.
                 self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
                 self._db.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
                 self._db.execute(_SCHEMA)
+                # Last: from here on this connection makes no table and sets few pragmas.
                 guard(self._db, reads=(), writes=_TABLES)
                 self._check_tables()
         except sqlite3.Error:
@@ -153,6 +161,7 @@ class Journal:
                     ((row.seq, row.generation, row.received_at, row.code, row.payload) for row in rows),
                 )
                 self._db.execute("COMMIT")
+            # `rows` is read while it is written, and may raise anything.
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
@@ -169,6 +178,7 @@ class Journal:
                 _READ,
                 {"after": after_seq, "limit": limit, "most": EVENT_BYTES, "too_large": TOO_LARGE},
             )
+            # Row by row: LIMIT bounds how many events are read, and not how large they are together.
             while size > 0 and (row := cursor.fetchone()) is not None:
                 events.append(event := _event(row))
                 if event.seq <= after_seq:  # pages that point to one another would be read without an end
@@ -204,6 +214,7 @@ class Journal:
             changed = self._db.execute(
                 "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'", (seq,)
             ).rowcount
+            # SQLite makes this row at the first INSERT.
             if not changed:
                 self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", (seq,))
 

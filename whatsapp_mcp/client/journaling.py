@@ -22,8 +22,10 @@ from whatsapp_mcp.client.protocol import EXIT_FENCED, EXIT_NO_JOURNAL, EXIT_REWO
 from whatsapp_mcp.errors import cause
 
 _FIRST_RETRY: Final = 0.05
+"""Seconds until a write that failed is tried again; doubled each time."""
 _LONGEST_RETRY: Final = 2.0
 _QUIET: Final = 0.1
+"""Seconds without an event after which the library's queue counts as empty."""
 _LOOK_AGAIN: Final = 0.01
 _PATIENCE: Final = 10.0
 """Seconds after which events that go on coming are waited for no longer."""
@@ -63,7 +65,9 @@ class EventJournaling:
         """Return when the event is on disk and announced, however long that takes."""
         if len(payload) > storage.EVENT_BYTES:
             logger.error("journal: an event of %d bytes (code %d) is not kept", len(payload), code)
+            # A mark takes its place, so that the status can say that something is missing.
             code, payload = storage.TOO_LARGE, b""
+        # Held from before the write: `wait_quiet` tells by it that an event is on its way to the disk.
         with self._lock:
             seq = self._append(code, payload)
             self.announce(seq, code, payload)

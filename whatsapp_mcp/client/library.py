@@ -69,8 +69,10 @@ __all__ = [
 VERSION = version("neonize")
 
 _take_log_entry: Callable[[int, int], None] = neonize_client.log_whatsmeow
+"""neonize's own function, which logs the line: `Library` puts `_log` in its place."""
 
 _UUID = "client"
+"""The name of the client on the Go side. A process has one client, so the name need not differ."""
 _FILE_OPTIONS = "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_rest="
 """Options with which a database that is a file is written.
 
@@ -175,6 +177,7 @@ class Library:
         self.version, self.symbols = VERSION, exported()
         self.client: Any = NewAClient(_database(keys), props=_device_props(device_name, history), uuid=_UUID)
         self._on_ended = on_ended
+        # Before `connect`, which hands the Go side whatever function stands under this name then.
         neonize_client.log_whatsmeow = partial(_log, KeysFailure(keys), before_end)
         self._task: asyncio.Task[None] | None = None
 

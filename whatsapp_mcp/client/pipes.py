@@ -22,6 +22,7 @@ from whatsapp_mcp.system import PipeOutput
 
 _CHUNK: Final = 65536
 _LOG: Final = 2
+"""File descriptor of the log: standard error."""
 _LINE: Final = 4096
 """Bytes of a printed line that are looked at together."""
 _LOGIN_EVENT: Final = re.compile(rb"Login event: ([a-z][a-z-]{0,39})")
@@ -32,6 +33,7 @@ def take_aside() -> tuple[int, int]:
     """Move the pipes away from fd 0 and 1; returns (what the leader writes, what the leader reads)."""
     incoming, outgoing = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
+    # Not closed: the next file that anything opens would get the number 0 and be taken for standard input.
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)

@@ -48,7 +48,9 @@ _THREADS: Final = 64
 """Each call into the library holds one until Go answers, which may take minutes."""
 _FIRST_QR_SECONDS: Final = 60.0
 _NEXT_QR_SECONDS: Final = 20.0
+"""Seconds that the library shows the first code, and each that follows (whatsmeow, `qrchan.go`)."""
 _LEAVE_LIMIT: Final = 10.0
+"""Seconds for leaving: `disconnect` is blocked while the library dials."""
 _LOOK_AT_JOURNAL: Final = 0.25
 """Seconds between two looks whether an append is answered."""
 _HANDLED_FIRST: Final = 0.15
@@ -83,6 +85,7 @@ class _Announcements:
         announced = 0
         while True:
             await self.wake.wait()
+            # Before the queue is emptied: what is added while a frame is written wakes the next turn.
             self.wake = anyio.Event()
             while self.notices:
                 method, params = self.notices.popleft()
@@ -179,6 +182,7 @@ class ClientProcess:
         self._announcements.add(ENDED, {"error": "Received events can be stored again."})
 
     def _on_event(self, code: int, payload: bytes) -> None:
+        # Before the journal, which may wait for the disk: by then calls that would abort have to be refused.
         if code == EventCode.CONNECTED:
             self._logged_in, self._logged_out = True, False
         elif code == EventCode.LOGGED_OUT:
@@ -302,8 +306,10 @@ class ClientProcess:
             if self._fetching.seconds_left:
                 seconds = self._fetching.seconds_left + drain
                 self._stays_until = time.monotonic() + seconds
+                # Before the wait: the leader, or a successor, kills what has not asked for more time.
                 ask_for_patience(Path(FILE_NAME), math.ceil(seconds))
                 await self._fetching.finish()
+            # Both may be blocked, by a dial and by a full disk; the thread that waits is left behind then.
             with anyio.move_on_after(drain * (1 - _HANDLED_FIRST)):
                 await self._library.client.disconnect()
                 await anyio.to_thread.run_sync(self._journal_writer.wait_quiet, abandon_on_cancel=True)

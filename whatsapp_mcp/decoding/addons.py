@@ -104,6 +104,7 @@ def _keep(value: Any, origin: Origin) -> list[Update]:
 
 
 def _pin(value: Any, origin: Origin) -> list[Update]:
+    # 1 is `PIN_FOR_ALL`, 2 is `UNPIN_FOR_ALL`.
     text = "pinned a message" if value.type == 1 else "unpinned a message"
     content = Content(MessageKind.SYSTEM, text, reply_to=value.key.ID or None)
     return [MessageUpdate(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live)]
@@ -128,6 +129,7 @@ def event_answer(value: Any, chat: str, who: str | None, wa_id: str, sent_at: in
     """One person's `EventResponseMessage` to an invitation."""
     if not 1 <= value.response <= len(EVENT_ANSWERS):
         return []
+    # In the form of a vote, in which an option is named by its SHA-256: one table and one reader do for both.
     answer = hashlib.sha256(EVENT_ANSWERS[value.response - 1].encode()).digest()
     return [VoteUpdate(chat, who, wa_id, millis(value.timestampMS, sent_at), options=answer)]
 
@@ -151,6 +153,7 @@ def _edit(value: Any, origin: Origin) -> list[Update]:
     content = content_of(*message_parts(value.editedMessage))
     if not value.key.ID or content is None:
         return []
+    # Taken as an edit it would blank the text that is there.
     if content.kind is MessageKind.UNKNOWN:
         raise Unhandled("edit to an unknown kind")
     at_ms = millis(value.timestampMS, origin.at)
@@ -216,6 +219,7 @@ def history_addons(value: Any, chat: str, sent_at: int) -> list[Update]:
         updates.append(ReactionUpdate(chat, who, wa_id, reaction.text, at_ms, live=False))
     for update in value.pollUpdates:
         who = _key_author(update.pollUpdateMessageKey, chat)
+        # Hashes of 32 bytes each, so the whole can be taken apart again.
         chosen = b"".join(update.vote.selectedOptions)
         updates.append(
             VoteUpdate(chat, who, wa_id, millis(update.senderTimestampMS, sent_at), options=chosen)

@@ -7,7 +7,9 @@ from typing import Any, Final
 from whatsapp_mcp.decoding.updates import IdentityUpdate, Update
 
 _SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
+"""Servers that name a person in another way, to the one under which the archive has the person."""
 _LATEST: Final = 1 << 33
+"""Seconds: in the year 2242. What is beyond it is no time."""
 
 
 def jid(value: Any) -> str | None:
@@ -18,6 +20,8 @@ def jid(value: Any) -> str | None:
 
 def seconds(stamp: int, fallback: int) -> int:
     """A time that may be in seconds or milliseconds, in seconds; the fallback when it makes no sense."""
+    # neonize gives the time of messages in milliseconds and that of receipts in seconds. The bound is the
+    # year 5138 in seconds, and 1973 in milliseconds.
     if stamp > 100_000_000_000:
         stamp //= 1000
     return stamp if 0 < stamp < _LATEST else fallback

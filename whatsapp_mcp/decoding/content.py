@@ -82,6 +82,7 @@ def message_parts(message: Proto) -> Parts:
                 secret, album = value.messageSecret or secret, _album(value) or album
             elif field.message_type is not None and name not in SILENT:
                 kind = field.message_type.name
+                # By type and not by name: WhatsApp wraps new kinds of messages under ever new names.
                 if kind in ("FutureProofMessage", "DeviceSentMessage"):
                     if name in _VIEW_ONCE:
                         flags |= Flag.VIEW_ONCE

@@ -27,6 +27,7 @@ from whatsapp_mcp.storage import TOO_LARGE
 UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """Exceptions that decoding a broken or unknown event may raise."""
 _MESSAGE: Final = 17
+"""`EventCode.MESSAGE`: the room of the client, which has the names of these numbers, is above this one."""
 _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
     2: ("PairStatus", live.pair_status),
     _MESSAGE: ("Message", live.message),

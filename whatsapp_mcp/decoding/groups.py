@@ -128,6 +128,8 @@ def _system(
 ) -> MessageUpdate:
     """Return a group event's system message; its id is made from the event and `number`, if given."""
     details = {"mentions": mentions} if mentions else {}
+    # From the event's bytes, so that an event which is decoded once more gives the same message. Partial,
+    # since a field that the protobuf requires may be missing.
     key = event.SerializePartialToString() + (b"" if number is None else bytes([number]))
     wa_id = "SYS-" + hashlib.sha256(key).hexdigest()[:20].upper()
     return MessageUpdate(

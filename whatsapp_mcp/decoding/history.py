@@ -40,7 +40,9 @@ from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.protobufs.bounded import OverBounds, Span, parsed, spans, tag_of, weigh
 
 _CIPHERTEXT: Final = 2
+"""`WebMessageInfo.StubType.CIPHERTEXT`: the phone itself could not read it yet."""
 _MISSED_CALLS: Final = {40: False, 41: True, 45: False, 46: True, 169: False, 170: True}
+"""Type of stub to whether it was a call with video."""
 _WITH_PEOPLE: Final = {
     27: "added",
     28: "removed",
@@ -53,12 +55,14 @@ _WITH_PEOPLE: Final = {
     140: "accepted",
     141: "joined:",
 }
+"""Type of stub to the words before the people in its parameters."""
 _WITH_TEXT: Final = {
     20: "created the group {}",
     21: "changed the group's name to {}",
     64: "changed the business name to {}",
     142: "created the community {}",
 }
+"""Type of stub to its sentence, with the first parameter in it."""
 _PLAIN: Final = {
     22: "changed the group's picture",
     23: "reset the group's invite link",
@@ -89,11 +93,13 @@ MAX_PEOPLE: Final = 30_000
 MAX_CONVERSATIONS: Final = 20_000
 """Conversations of one chunk, at 120 microseconds each."""
 _NO_MORE: Final = 1
+"""`COMPLETE_AND_NO_MORE_MESSAGE_REMAIN_ON_PRIMARY` of `EndOfHistoryTransferType`."""
 _MARKED_UNREAD: Final = 1 << 31
 """A count from here on is -1, by which phones say that a chat was marked unread."""
 _FOREVER: Final = 253_402_300_799
 """The last second of the year 9999."""
 _STATUS_MARKS: Final = {3: ReceiptKind.DELIVERED, 4: ReceiptKind.READ, 5: ReceiptKind.PLAYED}
+"""`WebMessageInfo.Status` to its receipt; lower numbers say nothing of the recipient."""
 
 
 def stub_content(value: Any) -> Content | None:
@@ -105,6 +111,7 @@ def stub_content(value: Any) -> Content | None:
         return Content(
             MessageKind.CALL, details={"call": {"video": _MISSED_CALLS[stub], "outcome": "missed"}}
         )
+    # REVOKE: the place of a message that `_message` then marks as deleted.
     if stub == 1:
         return Content(MessageKind.TEXT)
     parameters = list(value.messageStubParameters)
@@ -211,11 +218,13 @@ def _conversation(payload: bytes, span: Span, received_at: int) -> list[Update]:
     unread = updates.pop()
     assert isinstance(unread, UnreadUpdate)
     in_entry = tag_of(protobufs.HistorySync.HistorySyncMsg.DESCRIPTOR, "message")
+    # A phone lists the newest first.
     for entry in reversed(parts["messages"]):
         inner = (one for one in spans(payload, entry.start, entry.end) if one.tag == in_entry)
         # What stands twice is one message, whose parts follow each other.
         message = b"".join([payload[one.start : one.end] for one in inner])
         _extend(updates, _web_message(message, unread.chat, received_at))
+    # Last: it counts from the newest message, which has to be there.
     return [*updates, unread]
 
 

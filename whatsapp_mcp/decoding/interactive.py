@@ -23,6 +23,7 @@ _HEADERS: Final = ("imageMessage", "videoMessage", "documentMessage", "locationM
 _PARAMETERS: Final = 65_536
 """Characters of a button's parameters that are read."""
 _LABELS: Final = ("display_text", "title")
+"""Members of a button's JSON that hold its label, the preferred one first."""
 
 
 def lines(*texts: str) -> str:

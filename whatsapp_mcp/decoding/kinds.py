@@ -11,6 +11,7 @@ from whatsapp_mcp.decoding.updates import Content, Flag, MediaInfo
 from whatsapp_mcp.models import MessageKind
 
 _TEL = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
+"""Telephone lines of a vCard, also within a group (`item1.TEL`, RFC 6350, 3.3)."""
 _BARE_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 
 
@@ -118,6 +119,7 @@ def _live_location(value: Any) -> Content:
 
 def _place(value: Any) -> dict[str, Any]:
     latitude, longitude = value.degreesLatitude, value.degreesLongitude
+    # In this form it also refuses NaN, which a sender can write into a protobuf.
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         return {}
     return {"latitude": round(latitude, 6), "longitude": round(longitude, 6)}
@@ -315,6 +317,7 @@ HANDLERS: Final = {
     "pollResultSnapshotMessageV3": _poll_result,
     "eventMessage": _event,
     "groupInviteMessage": _group_invite,
+    # Spelt like this in WhatsApp's protobufs.
     "callLogMesssage": _call_log,
     "scheduledCallCreationMessage": _scheduled_call,
     "bcallMessage": _business_call,

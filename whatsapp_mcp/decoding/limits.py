@@ -47,6 +47,7 @@ CARDS: Final = 256
 NUMBERS: Final = 32
 """Numbers of one contact."""
 VCARD: Final = 8_000
+"""Most characters of one contact's card."""
 DETAIL: Final = 2_048
 """Any other text of a message: a link, a place; descriptions have so many at most."""
 ENTRIES: Final = 64
@@ -65,6 +66,7 @@ MIME_TYPE: Final = 255
 MAX_FILE_BYTES: Final = 1 << 53
 """Bytes that a file's size has to stay below; JSON numbers hold this exactly."""
 URL: Final = 4_096
+"""Most characters of a file's place on WhatsApp's servers."""
 MAX_THUMBNAIL: Final = 65_536
 """Bytes of the small picture in a message; the apps' have a few thousand."""
 KEY: Final = 64
@@ -87,7 +89,9 @@ MAX_QUOTE: Final = 500
 """Characters of a quoted message that are shown with the reply."""
 _PATH: Final = re.compile(r"/[\x21-\x7e]*")
 _URL: Final = re.compile(rf"https://(?:[a-z0-9-]+\.)+whatsapp\.net{_PATH.pattern}")
+"""Form of an address on WhatsApp's servers: any other that a sender names is dropped."""
 _END: Final = 20
+"""Characters at the end of a long file name that stay."""
 _LIST_LIMITS: Final = {"options": OPTIONS, "mentions": MENTIONS, "contacts": CARDS, "numbers": NUMBERS}
 _TEXT_LIMITS: Final = {
     "vcard": VCARD,
@@ -97,6 +101,7 @@ _TEXT_LIMITS: Final = {
     "title": MAX_NAME,
 }
 _DEPTH: Final = 4
+"""Most levels of lists and objects in the details of a message."""
 _PLAIN: Final = {str, int, type(None)}
 _MAY_HOLD_TEXT: Final = re.compile(r"\b(str|Content|MediaInfo)\b")
 _TEXTS: Final = {
@@ -232,6 +237,7 @@ class _Details:
         elif key == "secret":
             value = value[: 2 * KEY]
         else:
+            # At least 1: with a limit of 0 `bounded_text` would cut the last character and keep the rest.
             value = bounded_text(value, min(_TEXT_LIMITS.get(key, DETAIL), max(self._room, 1)))
         self._room -= len(value)
         return value

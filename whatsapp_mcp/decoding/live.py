@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 MESSAGE_CODE: Final = 17
 UNDECRYPTABLE_CODE: Final = 44
 _ADMIN_EDIT: Final = "3"
+"""The `edit` attribute of an edit in a channel (whatsmeow, `EditAttributeAdminEdit`)."""
 _ADMIN_REVOKE: Final = "8"
+"""The same where a group's admin deletes what another has sent (`EditAttributeAdminRevoke`)."""
 _FAIL_HIDE: Final = 2
+"""`DECRYPT_FAIL_HIDE`: apps show no placeholder, since it changes another message and is none itself."""
 _PEER: Final = "peer"
 """Category of what one device of the account sends to another."""
 _MARKS: Final = {
@@ -44,7 +47,10 @@ _MARKS: Final = {
     7: ReceiptKind.PLAYED,
     9: ReceiptKind.DELIVERED,
 }
+"""By neonize's number of a receipt's type; 9 is a delivery to an app that is not open. The others say nothing
+of a person."""
 _READ_SELF: Final = (5, 7)
+"""Types of receipts that another device of the owner sends."""
 
 
 def message(event: Any, received_at: int) -> list[Update]:
@@ -64,6 +70,7 @@ def message(event: Any, received_at: int) -> list[Update]:
     for name, value in parts:
         if name in ADDON_FIELDS:
             return updates + _addon(name, value, origin, event)
+    # After the add-ons: in such a message the phone also says which LID belongs to which number.
     if info.Category == _PEER:
         return updates
     content = content_of(parts, flags, secret, album)
@@ -120,6 +127,7 @@ def receipt(event: Any, received_at: int) -> list[Update]:
     alt = jid(source.SenderAlt)
     updates = identity(sender, alt, receipt_at)
     ours = source.IsFromMe or event.Type in _READ_SELF
+    # That another device of the owner has it says nothing of who received or read it.
     if ours and mark is ReceiptKind.DELIVERED:
         return updates
     contact = None if ours else lasting(sender, alt) or chat
