@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,11 @@ FURNISHED = (
 )
 
 
+def leaks(outcomes: Sequence[Outcome]) -> list[tuple[str, object, object]]:
+    """The cases in which somebody else got anything, with what they got."""
+    return [(each.case.name, each.secrets, each.seen) for each in outcomes if each.leaked]
+
+
 async def furnished(home: Path, mode: str) -> tuple[list[Outcome], Canaries]:
     """What came of these cases beside withheld chats and a second application; and what was shown."""
     cases = [case for case in CASES if (case.attacker, case.order) in FURNISHED]
@@ -84,7 +90,7 @@ async def test_neither_a_contact_nor_a_second_application_gets_what_is_withheld(
     tmp_path: Path, mode: str
 ) -> None:
     found, canaries = await furnished(tmp_path / "home", mode)
-    assert [each.case.name for each in found if each.leaked] == []
+    assert leaks(found) == []
     assert canaries.seen == {}
     assert canaries.heard > 0
 
@@ -111,6 +117,6 @@ async def test_no_order_in_the_file_of_a_contact_reaches_anybody(tmp_path: Path)
 async def test_no_order_of_a_stranger_reaches_anybody_where_a_person_is_asked(tmp_path: Path) -> None:
     cases = chosen(WANTED)
     found = await outcomes(tmp_path / "home", "standard", cases)
-    assert [each.case.name for each in found if each.leaked] == []
+    assert leaks(found) == []
     asked = sum(bool(each.deeds.asked) for each in found)
     assert asked > len(cases) / 2
