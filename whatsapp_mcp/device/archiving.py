@@ -40,6 +40,7 @@ _LOOK_AGAIN: Final = 5.0
 _PAUSE: Final = 0.1
 """Seconds without news after which what is archived is pruned: first, whoever waits for it is told."""
 _RETRY_CAP: Final = 10.0
+"""Most seconds between two tries."""
 _HISTORY_PAUSE: Final = timedelta(hours=1)
 """Silence after which no more of the past is expected: a client may have ended over the rest of it."""
 
@@ -135,6 +136,7 @@ class Archiver:
 
     def announce(self, seq: int) -> None:
         """The client says that the journal holds events up to `seq`."""
+        # Nothing waited until now, so the time in which nothing was archived begins here.
         if not self.waiting:
             self._progressed = self._clock.monotonic()
         self._announced = max(self._announced, seq)

@@ -114,6 +114,7 @@ class ClientEvents:
             self.outbox.wake()
             # It may have journaled what it could no longer announce.
             self.archiver.wake()
+            # Only a client that is logged in acknowledges anything.
             if now.running and event.generation == now.generation and now.online_at is not None:
                 gap = self.counters.count_lost(self.archiver.quiet_since)
                 if gap is not None:
@@ -135,6 +136,7 @@ class ClientEvents:
 
     async def notice(self, method: str, params: Params, generation: int) -> None:
         """A client notifies: it is ready, shows a QR, or has written an event into the journal."""
+        # What a replaced client has written into the journal is archived all the same.
         if generation != self.clients.current.generation:
             return
         if method == protocol.READY:
@@ -191,6 +193,7 @@ class ClientEvents:
             self.outbox.wake()
             self.names.wake()
             self.files.wake()
+            # The state of the connection forgets with each client that events cannot be stored.
             if self._trouble is not None:
                 self.note_trouble(self._trouble)
         if after.failures > before.failures:

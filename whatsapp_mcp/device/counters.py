@@ -95,6 +95,7 @@ class Counters:
                 await self._clock.sleep(_SAVE_INTERVAL)
                 await self.keep()
         finally:
+            # The end of a leadership cancels this task, and the last counts are to be kept.
             with anyio.CancelScope(shield=True):
                 await self.keep()
 

@@ -29,6 +29,7 @@ LOOK: Final = 60.0
 _PAUSE: Final = 1.0
 """Seconds between the receipts of two groups."""
 _GROUPS: Final = 50
+"""Groups that are looked at, those with the latest message first."""
 _NEWEST: Final = timedelta(days=7)
 """Older messages get no receipt."""
 _SAID: Final = tuple(kind for kind in MessageKind if kind not in {MessageKind.SYSTEM, MessageKind.CALL})

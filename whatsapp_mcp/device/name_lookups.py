@@ -36,6 +36,7 @@ after linking, and no event says so."""
 _CHATS: Final = 200
 """Number of chats, newest first, whose settings are looked up."""
 _RETRY: Final = 30.0
+"""Seconds until a round is tried again that failed, or for which there was no connection."""
 AT_ONCE: Final = 10
 """Chats that are looked up in one round; the newest first."""
 PAUSE: Final = 2.0
@@ -82,6 +83,7 @@ class Names:
             if self._online() and await self._answered(self._ask):
                 await self._answered(self._ask_channels)
                 await self._look_again()
+                # The further looks have taken that much of the time until the next round.
                 pause = REFRESH - sum(AFTER_LOGIN)
 
     async def _look_again(self) -> None:
@@ -210,6 +212,7 @@ class Unnamed:
         return jids[:AT_ONCE]
 
     async def _look_up(self, chats: Sequence[str]) -> None:
+        # Noted before the answer: a group that WhatsApp refuses to tell of is not asked for again and again.
         self._asked |= dict.fromkeys(chats, self._clock.monotonic())
         groups = [chat for chat in chats if Jid.parse(chat).is_group]
         for group in groups:

@@ -34,6 +34,7 @@ async def _known(lid: str | None) -> str | None:
 
 
 async def _refusal(archive: Archive, number: str, lid: Callable[[], Awaitable[str | None]]) -> str | None:
+    # The LID is asked for last: the library may still be writing the keys that name it.
     former, former_lid, _ = await archive.own()
     if former is None or number == Jid.parse(former).user or (former_lid and former_lid == await lid()):
         return None

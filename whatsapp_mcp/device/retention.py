@@ -22,8 +22,11 @@ from whatsapp_mcp.ledger import Ledger
 from whatsapp_mcp.settings import AccountFolder
 
 PAUSE: Final = 86_400.0
+"""Seconds between two purges: a day."""
 SENT_FILES_INTERVAL: Final = 3600.0
+"""Seconds between two looks for copies of files that nothing needs."""
 INTERVAL: Final = 300.0
+"""Seconds between two looks for idle files."""
 IDLE: Final = 3600.0
 """Seconds that a file stays readable after it was downloaded, asked for or exported."""
 

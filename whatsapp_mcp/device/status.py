@@ -101,6 +101,8 @@ class Status:
             account=self._folder.name,
             reason=self.obstacle or now.reason,
             action=_LOOK_AT_DISK if self.obstacle else connection.advice(now),
+            # By events: what the library says of itself stays true on dead connections and after most
+            # failures.
             connected=now.state is ConnectionState.ONLINE,
             logged_in=now.online_at is not None and now.running,
             device_id=str(owner.jid) if owner else None,

@@ -39,6 +39,7 @@ def backoff(failures: int, chance: float, *, base: float = 1.0, cap: float = 60.
     """
     if failures <= 0:
         return 0.0
+    # Bounded, since 2.0 to the power of 1,024 is an `OverflowError`: a loop may fail for days.
     step = min(cap, base * 2.0 ** min(failures - 1, 30))
     return step * (0.5 + chance / 2)
 
@@ -72,6 +73,7 @@ async def supervised(
                 return
             logger.exception("%s: failed and is started again", name)
         except Exception:
+            # Whatever one loop raises, the connection and the other loops go on.
             logger.exception("%s: failed and is started again", name)
         else:
             return
@@ -130,6 +132,7 @@ async def background_tasks() -> AsyncIterator[TaskGroup]:
     What the body raises leaves as itself, not within an exception group; a task that fails cancels the body.
     """
     tasks = anyio.create_task_group()
+    # By hand: `async with` would wrap what the body raises in an exception group.
     await tasks.__aenter__()
     try:
         yield tasks

@@ -36,6 +36,7 @@ class TypingPeople:
         except DecodeError:
             return
         chat = jid_text(presence.MessageSource.Chat)
+        # Taken out first, since a dictionary keeps the place of a key: the oldest stand at its beginning.
         self._until.pop(chat, None)
         if presence.State == Neonize.ChatPresence.COMPOSING and not presence.MessageSource.IsFromMe:
             self._until[chat] = self._clock.monotonic() + LASTS

@@ -71,6 +71,7 @@ class Admission:
             # An archive that was recreated gives its refs again.
             if message.revoked_at is not None or message.chat not in chat.addresses:
                 continue
+            # Any linked device can edit what the phone wrote, also one that is in an agent's hand.
             is_edited = chat.is_own and not self._ledger.handed_on.is_of_phone(
                 message.message_id, message.text
             )
@@ -102,6 +103,7 @@ class Admission:
         now, settings = self._clock.now(), self._settings.now()
         agent, record = settings.agent, self._ledger.handed_on
         chat = await self._archive.chat_facts(hand_on.chat)
+        # Asked again: config.toml, a rule or a pairing may have changed since the message was queued.
         if agent_of(agent, chat, self._ledger.pairings.is_paired) != hand_on.agent:
             return await self.drop(hand_on, "the chat has no such agent any more")
         if now - hand_on.at >= rules.KEPT:
@@ -114,6 +116,7 @@ class Admission:
         ]
         if not chat.is_own and rules.is_loop(hand_on, before, agent):
             return await self.drop(hand_on, "a loop: nobody paused for two minutes")
+        # Not dropped, here and below: an hour, a day or the quiet hours later it may go.
         if rules.full_until(record.answered_since(hand_on.chat, now - _HOUR), agent, now) is not None:
             return False
         most = agent.limits.cost_per_day

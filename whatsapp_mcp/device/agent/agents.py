@@ -209,6 +209,7 @@ class Agents:
             return
         if hand_on.state is HandOnState.WAITING and not await self._admission.may_go(hand_on):
             return
+        # Here and not in the task, which runs later: the same look may find another row of this chat.
         self._busy.add(hand_on.chat)
         tasks.start_soon(self._answer, hand_on)
 
@@ -253,10 +254,12 @@ class Agents:
         names = facts.addresses
         with self._clock.limit(wait):
             while True:
+                # Taken before the look: what begins to wait meanwhile ends the wait below.
                 woken = self._waits
                 if given := await self._give(names, after, has_ended):
                     return given
                 await woken.wait()
+        # A limit of 0 ends the block at its first await, before it has looked.
         return await self._give(names, after, has_ended)
 
     async def _give(
@@ -296,6 +299,7 @@ class Agents:
         if hand_on is None or hand_on.agent != "channel" or hand_on.chat not in facts.addresses:
             raise InvalidArgument("Nothing of this number was handed on in this chat.")
         if hand_on.state is HandOnState.TAKEN:
+            # Before it is noted as answered: what the session says from here on is its answer.
             seen = await self._archive.last_change()
             if await self._ledger.handed_on.move(hand_on, HandOnState.ANSWERED, self._clock.now()):
                 self._passed_on.append((hand_on, seen))

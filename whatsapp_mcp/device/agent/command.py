@@ -64,6 +64,7 @@ async def run(agent: AgentSettings, given: bytes, environment: Mapping[str, str]
     async with process:
         try:
             with anyio.move_on_after(agent.limits.seconds):
+                # A command may close its output and run on, so its end is awaited within the same limit.
                 output, is_whole = await _talk(process, given, most)
                 if is_whole:
                     await process.wait()

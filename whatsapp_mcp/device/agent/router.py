@@ -62,6 +62,7 @@ class Router:
         record = self._ledger.handed_on
         if not self._settings.now().agent.is_on:
             if record.up_to() is not None:
+                # What comes while agents are off is not answered once they are on again.
                 await record.begin_at(None)
             return await self._archive.last_change()
         after, last = record.up_to(), await self._archive.last_change()
@@ -77,6 +78,7 @@ class Router:
                 message for change in changes if (message := await self._incoming(change)) is not None
             ]
             after = changes[-1].seq
+            # One transaction: a leader that is killed neither leaves a message out nor hands one on twice.
             await record.add(after, incoming, self._now())
             if len(changes) < _BATCH:
                 break
@@ -142,6 +144,7 @@ class Router:
 
 
 def _has_words(message: Message) -> bool:
+    # Anybody may have made up what was read from a file, and nobody waits for an answer to it.
     is_live = message.revoked_at is None and not message.imported
     has_words = bool(message.text) or message.kind is MessageKind.VOICE
     return is_live and has_words and message.kind not in _NO_WORDS

@@ -30,7 +30,9 @@ _NOT_SHOWN: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x
 """Colours of a terminal, and control characters but for tabs and line breaks."""
 _CUT: Final = "…"
 _TEXTS: Final = ("result", "text")
+"""Members of a command's JSON with its answer, the preferred one first: `result` is that of `claude -p`."""
 _COSTS: Final = ("total_cost_usd", "cost")
+"""Members with its cost, in the same order."""
 
 
 class AgentAnswer(NamedTuple):
@@ -105,6 +107,7 @@ def _end(text: str) -> int:
     if len(text) <= PART:
         return len(text)
     for mark in ("\n\n", "\n", ". ", " "):
+        # Not in the first half: a paragraph may end after a few words, and each part is a message.
         position = text.rfind(mark, PART // 2, PART)
         if position > 0:
             return position + len(mark.rstrip(" "))
@@ -199,6 +202,7 @@ class Runs:
         if handed is None:
             return None
         record = self._ledger.handed_on
+        # Written down before it runs, as a try: a command over which leaders die is given up (`retry`).
         if not await record.move(hand_on, HandOnState.TAKEN, self._clock.now(), is_try=True):
             return None
         taken = record.get(hand_on.id)
@@ -215,6 +219,7 @@ class Runs:
         if not parts:
             await self._end(taken, HandOnState.ANSWERED, cost=answer.cost)
             return None
+        # Before the first part is sent: the next leader sends the rest, and does not run the command again.
         await record.move(taken, HandOnState.ANSWERING, self._clock.now(), parts=parts, cost=answer.cost)
         return record.get(hand_on.id)
 

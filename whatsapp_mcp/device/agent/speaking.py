@@ -34,10 +34,13 @@ from whatsapp_mcp.settings import AgentSettings
 
 _ON: Final = "on"
 _OFF: Final = "off"
+"""Ends of the keys of a reaction and of taking it back, which are two sends of one hand-on."""
 TYPING: Final = 20.0
 """Seconds after which it is shown again that somebody writes: phones forget it."""
 _RETRIED: Final = frozenset({"RATE_LIMITED", "BUSY", "TIMEOUT", "NOT_CONNECTED", "SEND_UNKNOWN"})
+"""Codes of errors that pass by themselves; any other one ends the answer."""
 _AGAIN: Final = 60.0
+"""Seconds until a part is tried again, if the error does not say."""
 _HOUR: Final = timedelta(hours=1)
 _CODE_TEXT: Final = (
     "This account is answered by an assistant, which does not know you yet. To be let in, tell its owner "
@@ -153,6 +156,7 @@ class Speaker:
     async def say_away(self, agent: AgentSettings, hand_on: HandOn) -> None:
         """Say once an hour that nobody answers, if the person wants that said."""
         if agent.away:
+            # As a part of the key: a second send within the hour is answered as the first, and none goes out.
             hour = int(self._clock.now().timestamp() // _HOUR.total_seconds())
             with suppress(WhatsAppError):
                 await self._send(hand_on.chat, TextContent(agent.away), f"agent:away:{hand_on.chat}:{hour}")

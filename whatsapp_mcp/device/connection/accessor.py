@@ -122,6 +122,7 @@ class Accessor(Generic[T]):
         Returns:
             The new generation; with None the old number stays.
         """
+        # Taking a number waits for the disk: of two swaps at once the one with the lower could come last.
         async with self._swap:
             generation = self._generation
             if make is not None:

@@ -56,6 +56,7 @@ class AddressBook:
 
     def expect(self, *, just_linked: bool) -> None:
         """A device has logged in: from now on it is looked for, and is missing after a while."""
+        # Each reconnect is a login: the wait that began with the first one goes on.
         if self._due_at is not None:
             return
         self._just_linked = just_linked

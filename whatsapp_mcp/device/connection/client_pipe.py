@@ -20,6 +20,7 @@ _CHUNK: Final = 8192
 _COSTLY: Final = (b"\n", b"[", b"{")
 """Bytes that begin or end what costs more than its bytes in a line: a frame, a list, an object."""
 _LARGEST: Final = 1 << 63
+"""End of the numbers that are taken: SQLite's integers have 64 bits, one of which is the sign."""
 _QR_TEXT: Final = re.compile(r"[\w+/=,@.:?&#%-]{1,400}", re.ASCII)
 """Text of a QR code that a phone scans: keys in base64, with commas between them, or after an address."""
 _VERSION: Final = re.compile(r"\d{1,6}(\.\w{1,16}){0,7}", re.ASCII)
@@ -83,8 +84,10 @@ def is_pairing_code(answer: object) -> bool:
 
 
 def _is_of(value: object, kind: type[object] | tuple[type[object], ...]) -> bool:
+    # In Python a boolean is an `int`.
     if isinstance(value, bool):
         return kind is bool
+    # In this form it also refuses NaN, which Python reads in JSON.
     return isinstance(value, kind) and not (isinstance(value, int | float) and not 0 <= value < _LARGEST)
 
 

@@ -34,8 +34,11 @@ from whatsapp_mcp.system import kill_group
 LOG_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of client.log after which it becomes client.log.1."""
 _START_LIMIT: Final = 20.0
+"""Seconds from the start of the process to `READY`."""
 _CONNECT_CALL: Final = 10.0
+"""Seconds for the call itself, which only begins to connect."""
 _REAP_LIMIT: Final = 2.0
+"""Seconds in which the system removes a process that was killed."""
 _BETWEEN_QRS: Final = 1.0
 """Seconds between two QR texts at least; the library shows each for 20 or more."""
 _PROXY: Final = re.compile(r"(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
@@ -163,6 +166,8 @@ class Client:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self._folder.client,
+                # Ctrl-C in the terminal shall reach the leader alone, and `kill_group` all that the client
+                # has started.
                 start_new_session=True,
                 pass_fds=kept_descriptors.get(),
                 env=self._environment(),
@@ -283,9 +288,11 @@ class Client:
     async def _reap(self) -> None:
         """Wait until the process is gone: by itself now that its pipes are closed, or killed."""
         process = self._process
+        # Wakes the calls that wait for it: it will not start any more.
         self._ready.set()
         if process is None:
             return
+        # A leader that is cancelled must not leave a client behind, which would keep the session.
         with anyio.CancelScope(shield=True):
             try:
                 await self._wait_for_end(process)
@@ -298,6 +305,7 @@ class Client:
 
     async def _wait_for_end(self, process: Process) -> None:
         """Give the process the time that every client has to end, and what it has asked for beyond."""
+        # More than a client gives itself, and less than a successor waits for it (`claim.PATIENCE`).
         with anyio.move_on_after(protocol.LEADER_GONE_SECONDS + 0.1):
             await process.wait()
         if process.returncode is None:
@@ -324,6 +332,7 @@ def open_log(folder: AccountFolder) -> IO[bytes]:
     path = folder.client_log
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_name(path.name + ".1"))
+    # O_APPEND: a client that is ending and its successor may write to it at the same time.
     return os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab")
 
 

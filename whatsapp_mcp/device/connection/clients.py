@@ -103,5 +103,6 @@ class Clients:
                 with suppress(WhatsAppError):  # it is being replaced, or does not read
                     async with self.current.use() as client:
                         await client.renew(news[1])
+                        # Noted only now that the client has it: one that was being replaced is told again.
                         last_news = news
             await self._clock.sleep(_RENEW_INTERVAL)

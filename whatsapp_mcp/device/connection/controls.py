@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.connection.linking import Linking
 
 CALL_DEADLINE: Final = 20.0
+"""Seconds for a call of the client, where nothing else is said."""
 _FIRST_CODE: Final = 40.0
+"""Seconds; longer than the state machine waits (`FIRST_QR_LIMIT`), which then says why there is no code."""
 _PAIR_CODE_LIFETIME: Final = 160.0
+"""Seconds that the QR codes live together (60, then five times 20), with which the library ends it."""
 _LOGOUT_DEADLINE: Final = 10.0
+"""Seconds in which WhatsApp is told; the keys are deleted in any case."""
 _EVENT_DEADLINE: Final = FORGET_LIMIT + 5.0
 """An event waits for those before it, and linking and unlinking until the keys are deleted."""
 _CHECK_NETWORK: Final = (
@@ -83,6 +87,7 @@ class ConnectionControls:
             reason = shown.reason or "Linking was given up."
             raise NotConnected(reason, _what_to_do(shown.state, reason))
         if number is not None and shown.code is None:
+            # Only now that a QR code is out: before that, the library makes no pairing code.
             code = await self._call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
             if not is_pairing_code(code):
                 raise Rejected("The client process answered with something that is no pairing code.")

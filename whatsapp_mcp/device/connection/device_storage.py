@@ -112,6 +112,7 @@ class ConnectionRecord:
         Raises:
             LeadershipOver: The record is in a database, and this leader writes nothing more there.
         """
+        # `following` may have counted on since this connection was read: a number must never be given again.
         kept = _kept(
             replace(connection, generation=max(connection.generation, self._kept.get("generation", 0)))
         )

@@ -91,6 +91,7 @@ def _take(received: Path, path: Path, most: int) -> None:
         if not stat.S_ISREG(file_stat.st_mode) or file_stat.st_nlink != 1 or file_stat.st_size > most:
             raise FileNotFoundError
         with received.open("rb") as source, replaced(path) as draft, draft.open("wb") as copy:
+            # One byte more than allowed shows that the client wrote on after `lstat`.
             while part := source.read(min(1 << 20, most + 1 - copy.tell())):
                 copy.write(part)
             if copy.tell() > most:

@@ -73,6 +73,8 @@ _NAMED_IN: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets W
 _SENDER_IN: Final = """SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = ?
 ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
+"""Ends of the names of a database's files. A log or journal that stays behind would be applied to the next
+database of this name (https://sqlite.org/howtocorrupt.html)."""
 _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
 _VALUE_BYTES: Final = 1024 * 1024
@@ -154,6 +156,7 @@ class KeptOpen:
 
 
 def _connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    # `rw` makes no file: one that the leader made would not be the library's.
     db = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT, check_same_thread=check_same_thread
     )
@@ -261,8 +264,10 @@ def _latest() -> float:
 def _chat_keys(db: sqlite3.Connection, *, user: str, query: str, about: tuple[str, ...]) -> ChatKeys:
     both = db.execute(_BOTH_ADDRESSES, (user,)).fetchmany(_MOST_NAMES)
     named = {user, *(str(one) for row in both for one in row)}
+    # Sorted, as the rows are: a digest is made of them, and compared with a later one.
     users = sorted(f"{one}{_ANY_DEVICE}" for one in named)
     rows = [row for one in users for row in db.execute(query, (*about, one)).fetchmany(_MOST_ROWS)]
+    # SQLite keeps any type in any column, and a client that was taken over may have written any.
     return ChatKeys(users, [(str(address), key) for address, key in rows if isinstance(key, bytes)])
 
 

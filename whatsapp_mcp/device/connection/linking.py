@@ -23,6 +23,7 @@ FILE_NAME: Final = "link.png"
 _SCALE: Final = 8
 """Pixels a module."""
 _QUIET_ZONE: Final = 4
+"""Modules of white around the code; ISO/IEC 18004 asks for four."""
 _BEFORE_A_PHONE: Final = frozenset({ConnectionState.LINKING, ConnectionState.UNLINKED})
 
 logger = logging.getLogger(__name__)

@@ -30,9 +30,11 @@ PROBE_DEADLINE: Final = 10.0
 FORGET_LIMIT: Final = 20.0
 """Seconds in which the keys can be deleted: longer than a client may stay that is being ended."""
 _FORGET_PAUSE: Final = 0.1
+"""Seconds between two tries to delete the keys."""
 INTERVAL: Final = 15.0
 """Seconds between two questions."""
 _DEADLINE: Final = 5.0
+"""Seconds for each question to a client about its connection."""
 LOOK: Final = 2.0
 """Seconds between two looks at the clocks."""
 ASLEEP: Final = 10.0
@@ -146,6 +148,7 @@ class ReconnectLoop:
             # Taken off only when done: what is cancelled half way is done again.
             await self._do(self._due[0])
             self._due.popleft()
+        # Before those who asked are told: what they hear of has to outlive this leader.
         await self._record.save(self._connection)
         while self._asked:
             self._asked.pop().set()
@@ -159,6 +162,7 @@ class ReconnectLoop:
             case Action.FORGET:
                 await self._forget_keys()
             case Action.PROBE:
+                # Not awaited: while WhatsApp does not answer, the loop has other events to take.
                 self._tasks.start_soon(self._probe, self._connection.generation)
 
     def _apply(self, event: Event) -> None:
@@ -243,6 +247,8 @@ async def watch(
         generation = clients.generation
         try:
             async with clients.use(_DEADLINE) as client:
+                # Only whether it answers counts: it says yes of dead connections as well, but it blocks while
+                # a dial hangs, during which the library holds its lock.
                 await client.call("is_connected", deadline=_DEADLINE)
                 logged_in = await client.call("is_logged_in", deadline=_DEADLINE)
         except DeadlineExceeded:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 _DEADLINE: Final = 55.0
+"""Seconds for a download; the library itself tries for 30 where WhatsApp's servers are overloaded."""
 _MEGABYTE: Final = 1_000_000
 
 
@@ -56,6 +57,7 @@ class Fetcher:
         self._archive = archive
         self._call = call
         self._stored = stored or StoredFiles(folder)
+        # Weak: a lock is kept for as long as somebody holds it or waits for it.
         self._turns: WeakValueDictionary[int, anyio.Lock] = WeakValueDictionary()
 
     async def here(self, ref: int) -> Path | None:
@@ -88,6 +90,7 @@ class Fetcher:
             path = await self._found(source)
             if path is not None:
                 if keep_up_to is None:
+                    # It may have been fetched unasked: from now on it is not dropped to make room.
                     await self._archive.write(recording.record_media_path, ref, str(path))
                 return path
             try:

@@ -98,6 +98,7 @@ class Keeper:
             pause = await self._turn() if self._online() else LOOK
             if pause > 0:
                 await within(self._clock, pause, self._wake.wait)
+                # However often it is woken meanwhile, it looks once in `GATHER` seconds.
                 await self._clock.sleep(max(0.0, looked + min(pause, GATHER) - self._clock.monotonic()))
 
     async def _turn(self) -> float:

@@ -71,6 +71,7 @@ class Readers:
     """
 
     kinds: frozenset[ReadingKind]
+    # Functions are made anew at each look: whether the readers have changed, the other fields say.
     open: Callable[[], AbstractAsyncContextManager[FileReader]] = field(compare=False)
     missing: Callable[[ReadingKind], WhatsAppError] = field(compare=False)
     options: object = None

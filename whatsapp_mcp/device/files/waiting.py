@@ -21,6 +21,7 @@ GATHER: Final = 1.0
 """Seconds between two looks: what comes meanwhile is looked at together, so that receiving is not slowed."""
 _MEGABYTE: Final = 1_000_000
 _CERTAIN: Final = frozenset({"jid", "number", "name"})
+"""Ways in which a text names a chat without a guess."""
 
 
 def since(now: datetime) -> datetime:

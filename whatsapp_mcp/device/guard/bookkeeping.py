@@ -129,6 +129,7 @@ class Bookkeeper:
         planned = await self._planned(operation, arguments)
         check = self._check if admission.approval is None else self._check_approved
         try:
+            # Checked where it is written down: two acts at once cannot both take the last place of a budget.
             return await self._ledger.audit.begin(
                 replace(entry, is_counted=counted, is_new_chat=planned.is_new_chat),
                 text=_text(arguments),

@@ -156,6 +156,7 @@ class DueSends:
     async def _let_go(
         self, entry: OutboxEntry, caller: Caller, admission: Admission, until: datetime
     ) -> None:
+        # Without its moment: a send for later counts against no budget, and this one goes out now.
         arguments = {"request": replace(entry.request, at=None)}
         async with self._gate.books.act(SEND, arguments, caller, admission) as begin:
             await begin()

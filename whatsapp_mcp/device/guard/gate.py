@@ -303,6 +303,7 @@ class Gate:
             held = existing or await self._hold(question, operation, arguments, caller)
         if existing is not None:
             is_free = existing.approval.state is ApprovalState.APPROVED and existing.approval.send_id is None
+            # Outside the lock: of calls that find the same yes at once, `use` lets one through.
             if is_free and await approvals.use(existing.approval.id):
                 return existing.approval
         elif held.approval.state is ApprovalState.USED:

@@ -56,6 +56,7 @@ _LOOK: Final = 5.0
 _WAITING: Final = 100
 """Events that wait to be looked at."""
 _LONGEST_NAME: Final = 60
+"""Most characters of the name of a program or a tool."""
 _MARKS: Final = {
     ApprovalState.APPROVED: "✅",
     ApprovalState.USED: "✅",
@@ -195,6 +196,7 @@ class PhoneQuestions:
         """The questions that a former leader has posted and that are open."""
         for held in self._approvals.open(self._clock.now()):
             if held.question_id is not None:
+                # When WhatsApp took it is not kept; it was certainly not before the question was made.
                 self._asked.setdefault(held.question_id, _Asked(held.approval.id, held.approval.created_at))
 
     async def _tell(self, answer: AnswerChange, decide: Decide, void: Void) -> None:

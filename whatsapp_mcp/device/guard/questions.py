@@ -40,6 +40,7 @@ from whatsapp_mcp.text.zone import local
 _QUOTED: Final = 300
 """Characters of a message that is only answered or changed; what goes on to somebody else is shown whole."""
 _PATH: Final = 200
+"""Most characters of where a file is from."""
 _WANTS: Final = {
     "fetch": "Request this address",
     "export": "Export messages",

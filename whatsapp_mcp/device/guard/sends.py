@@ -179,6 +179,7 @@ class Sends:
         """
         sources = await self.sources(request, caller)
         carried = await exposed_by(self._archive, request)
+        # Without what belongs to this one call: the send may leave long after it.
         agent = replace(caller, asks=False, approval="")
         return Authorship(agent, tuple(sorted(sources)), bound, tuple(sorted(carried)))
 

@@ -68,6 +68,7 @@ def checkpoint_large_logs(folder: AccountFolder, above: int | None = None) -> li
     low = shutil.disk_usage(folder.path).free < LOW
     if low or max(map(_log_size, files)) > limit:
         in_use, no_room = _checkpoint(folder, files)
+        # A log that a reader blocks would not be checkpointed with more room either.
         if no_room and not in_use:
             folder.reserve.unlink(missing_ok=True)
             _checkpoint(folder, files)
@@ -102,6 +103,7 @@ def _checkpoint(folder: AccountFolder, files: Sequence[Path]) -> tuple[bool, boo
         try:
             address, key = f"{file.as_uri()}?mode=rw", folder.key_of(file)
             with closing(encryption.connect(address, key, uri=True, timeout=_PATIENCE)) as db:
+                # TRUNCATE also gives the room of the log back to the disk; no other checkpoint does.
                 in_use |= db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 1
         except sqlite3.Error as error:
             logger.warning("checkpoints: %s failed: %s", file.name, error)

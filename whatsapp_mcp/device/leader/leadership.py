@@ -19,6 +19,7 @@ from whatsapp_mcp.system import boottime
 STOP_BEFORE: Final = LEADER_GONE_SECONDS + 0.5
 """Seconds before the end of its lease at which a leader stops: its client has them to end in order."""
 _LOOK_AGAIN: Final = 1.0
+"""Seconds between two looks at the end of the lease."""
 
 logger = logging.getLogger(__name__)
 

@@ -141,6 +141,7 @@ async def lead_account(
         if ledger is None:
             shared = storage.ledger if storage is not None else None
             ledger = await stack.enter_async_context(kept_ledger(folder, shared))
+        # Entered last, so left first: what runs here has ended when the ledger and the archive are closed.
         tasks = await stack.enter_async_context(background_tasks())
         try:
             await archive.finish_purges()
@@ -280,6 +281,7 @@ class _Parts:
         agents = Agents(self.archive, self.ledger, self.settings, acting, SystemClock(), self.folder, own)
         parts = [*opened.parts, agents, *(each.part for each in features)]
         enforced = EnforcedDevice(gate, parts)
+        # Before it is archived: the router asks what the phone itself wrote as soon as it is.
         opened.hear_before_archiving(agents.hear)
         return enforced, agents
 

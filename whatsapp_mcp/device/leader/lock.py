@@ -97,6 +97,7 @@ class LockFile:
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
         if self._fd is not None:
+            # Before the lock is given up: after that the file may be the next holder's.
             self._note("")
             os.close(self._fd)
             self._fd = None

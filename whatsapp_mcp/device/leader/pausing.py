@@ -106,6 +106,7 @@ async def _note(folder: AccountFolder, event: Asked) -> None:
     connection.check_may_pause(before, event, moment.now)
     after, _ = connection.step(before, event, moment)
     await record.save(after)
+    # `save` only logs that the disk is full, so what the file says now is read.
     kept = record_in(folder.path).load(moment.now).state
     if (kept is ConnectionState.PAUSED) is not (after.state is ConnectionState.PAUSED):
         raise Busy(

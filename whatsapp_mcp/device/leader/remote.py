@@ -21,7 +21,9 @@ from whatsapp_mcp.processes.rpc import Peer
 
 PING: Final = "ping"
 _PING_AFTER: Final = 2.0
+"""Seconds without an answer after which the leader is pinged: one that was stopped keeps its socket open."""
 _PING_DEADLINE: Final = 3.0
+"""Seconds in which a leader that runs answers a ping."""
 _OFFLINE_ACTION: Final = "Wait: a server takes over by itself."
 
 logger = logging.getLogger(__name__)
@@ -130,4 +132,5 @@ class OfflineDevice(_Elsewhere):
         self._since = datetime.now(UTC)
 
     async def _ask(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        # A new one for each caller: an exception that is raised twice collects the tracebacks of both.
         raise Busy(self._error.message, self._error.action, retry_after=1.0)

@@ -35,9 +35,13 @@ from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.storage import KeysUnreadable
 
 _RETRY: Final = 0.1
+"""Seconds until it is tried again to lead or follow."""
 _RETRY_STOPPED: Final = 1.0
+"""The same where the leader does not answer."""
 _RETRY_FAILED: Final = 5.0
+"""The same where the account's files cannot be used."""
 _LOOK_AT_LOCK: Final = 1.0
+"""Seconds between two looks at whether the lock and the databases are still there."""
 _START_LIMIT: Final = 10.0
 """Seconds in which a server that has the lock must listen."""
 
@@ -81,6 +85,7 @@ class LeaderElection:
         """Lead or follow, in turn, until cancelled."""
         pause, led = 0.0, False
         while True:
+            # With jitter: all servers of an account notice at the same moment that their leader has gone.
             await anyio.sleep(pause * (0.5 + self._chance()))
             try:
                 # From under a leader a folder is taken by hand. From under others, by who holds the lock.
@@ -208,6 +213,7 @@ async def offered(folder: AccountFolder, led: LeaderAccount) -> AsyncIterator[Ac
             yield devices
         finally:
             offline = OfflineDevice(folder.name, "This process leads the account no longer.")
+            # Also if cancelled: whoever holds the accessor must not go on asking a device that has ended.
             with anyio.CancelScope(shield=True):
                 await devices.replace(lambda _: offline)
 

@@ -23,6 +23,7 @@ PROTOCOL: Final = 20
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO_DEADLINE: Final = 3.0
+"""Seconds in which a leader answers a greeting."""
 
 _CALLER: Final = TypeAdapter(Caller)
 
@@ -55,6 +56,7 @@ async def serve(devices: Devices, stream: ByteStream, guest: Guest, secret: str)
 
     async def hello(params: Params) -> Welcome:
         shown = str(params.get("secret", "")).encode(errors="replace")
+        # In constant time: how long it takes must not tell how much of the secret was right.
         if hmac.compare_digest(shown, secret.encode()):
             guest.admit()
         return Welcome(protocol=PROTOCOL, version=__version__, pid=os.getpid())

@@ -48,11 +48,13 @@ async def mark_read(whatsapp: WhatsApp, chat: str) -> int:
         for message in page.items:
             by_sender[message.sender].append(message.message_id)
         count, newest, cursor = count + len(page.items), page.items[-1].ref, page.next_cursor
+    # WhatsApp takes one sender's ids in a receipt. None goes out before all pages are read.
     for sender, ids in by_sender.items():
         for first in range(0, len(ids), _PAGE):
             part = {"ids": ids[first : first + _PAGE], "sender": sender}
             await whatsapp.call("mark_read", {**part, "chat": chat, "receipt": "read"})
     if newest is not None:
+        # Last: what failed half way leaves the chat unread here, and is sent once more by the next call.
         await whatsapp.archive.write(recording.record_read, chat, newest)
     return count
 

@@ -103,6 +103,7 @@ async def presence(whatsapp: WhatsApp, jid: str, wait: float = 5.0) -> Presence 
     forms = {jid, known.lid if known else None, known.jid if known else None}
     tell, heard = anyio.create_memory_object_stream[Presence](_HEARD)
     with tell, heard:
+        # Before the subscription, since the presence may come before that call returns.
         whatsapp.presences.append(tell)
         try:
             await whatsapp.call("subscribe_presence", {"jid": jid})
@@ -121,6 +122,7 @@ def hear_presence(whatsapp: WhatsApp, payload: bytes) -> None:
         return
     presence = _read_presence(payload)
     for listener in whatsapp.presences:
+        # Who does not read in time misses some, and holds up nobody else.
         with suppress(anyio.WouldBlock):
             listener.send_nowait(presence)
 

@@ -156,6 +156,7 @@ async def join_group(whatsapp: WhatsApp, code: str, sent: SentInvite | None = No
     else:
         jid = str(await whatsapp.call("join_group_with_link", {"code": code}))
     try:
+        # A link names the group also where an admin has to agree first, and only a member may look at it.
         await group(whatsapp, jid)
     except Rejected:
         return Joined(jid, joined=False)

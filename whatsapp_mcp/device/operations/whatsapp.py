@@ -51,6 +51,7 @@ class WhatsApp:
             number = str(await self.call("get_pn_from_lid", {"jid": jid}))
         except (Rejected, NotOnWhatsApp):
             return jid
+        # The library answers an empty jid for a LID whose number it does not know.
         if "@" not in number:
             return jid
         await self.archive.write(recording.record_identities, [(number, jid)])

@@ -100,6 +100,7 @@ class Acceptance:
             with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
                 entry, is_new = await self._add(request, authorship, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:
+                    # The outbox may have ended, or have been started again, while the archive was waited for.
                     if tasks is not None and tasks is self.tasks:
                         self._lines.gap(chat, take=True)
                         tasks.start_soon(self._lines.serve, entry, tasks, prepared)

@@ -39,6 +39,7 @@ class Addresses:
             Busy: The database cannot be read now.
         """
         rows = await _asked(self._keys.named_in(message.message_id))
+        # Senders choose the ids of their messages: two with the same id cannot be told apart.
         if len(rows) != 1:
             return message
         chat, sender = rows[0]

@@ -20,6 +20,7 @@ from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.storage import KeyStore
 
 CALL_DEADLINE: Final = 20.0
+"""Seconds for any other call that a message needs."""
 UPLOAD_DEADLINE: Final = 180.0
 """Seconds for a file: WhatsApp takes large ones, and lines are slow."""
 
@@ -94,6 +95,7 @@ class ClientSender:
         try:
             return await self._call("send_message", {"to": chat, "message": message}, deadline=deadline)
         finally:
+            # Also after an error: the message may be out, and its receipts come from the LID.
             await self._learn_lid(chat)
 
     async def unanswered(self, chat: str) -> None:

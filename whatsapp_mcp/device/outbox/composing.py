@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """(method, parameters) to the client's answer."""
 _SECRET_BYTES: Final = 32
+"""Length of a `messageSecret`, as in WhatsApp's own apps."""
 _WITHOUT_SECRET: Final = ADDON_KINDS - {"pin"}
 """Kinds without a secret, which are sent again when the answer is lost; a pin would show twice."""
 
@@ -109,6 +110,7 @@ async def _message(
         case ForwardContent(ref):
             return await forward(await archive.message(ref), archive)
         case VoteContent(poll_id, options):
+            # A vote is sealed under the addresses that the poll itself used.
             poll = await addresses.as_stored(await archive.message(poll_id, chat=request.chat))
             parameters = {"poll": _info(poll), "options": list(options)}
             return parsed(E2E.Message, b64decode(await call("build_poll_vote", parameters)))
@@ -206,6 +208,7 @@ def let_disappear(message: E2E.Message, seconds: int) -> None:
     """Let a message disappear after so many seconds, as the others of its chat; 0: never."""
     if not seconds:
         return
+    # A `conversation` is a bare string: it has no context that could hold the time.
     if message.conversation:
         message.extendedTextMessage.text = message.conversation
         message.ClearField("conversation")
@@ -249,6 +252,7 @@ def _addon(
                 timestampMS=now,
             )
             inner = E2E.Message(protocolMessage=edit)
+            # Wrapped, as WhatsApp's own apps and whatsmeow (`BuildEdit`) send it.
             return E2E.Message(editedMessage=E2E.FutureProofMessage(message=inner))
         case PinContent(_, seconds):
             kind = E2E.PinInChatMessage.PIN_FOR_ALL if seconds else E2E.PinInChatMessage.UNPIN_FOR_ALL

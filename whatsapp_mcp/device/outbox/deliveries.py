@@ -42,6 +42,7 @@ SEND_DEADLINE: Final = 30.0
 LAST_ANSWER: Final = 240.0
 """Seconds after which no answer comes any more: the library gives each of its queries 75."""
 _RETRY_PAUSE: Final = 1.0
+"""Seconds until a send is tried again that could not be prepared or handed over."""
 _RETURNS: Final = 5
 """Most times that a send is tried again because the client ended."""
 _POISON: Final = "The client ended each time that this was handed to it."
@@ -147,6 +148,7 @@ class Deliveries:
         prepared = await self._prepare_or_refuse(entry)
         if prepared is None:
             return
+        # After the message is made: an upload may take minutes, in which somebody joins the group.
         if not await self._leaves(entry):
             return
         composed, handed_to = prepared
@@ -276,11 +278,13 @@ class Deliveries:
         except (SendUnknown, DeadlineExceeded) as error:
             await self._outcomes.unanswered(entry, secret, error.message)
         except NotConnected:
+            # It has certainly not left: where that is in doubt, the client answers `SendUnknown`.
             await self._archive.write(outbox.queued, send_id, entry.reason)
             await self._clock.sleep(_RETRY_PAUSE)
         except WhatsAppError as error:
             await self._outcomes.refused(entry, error)
         except BaseException:
+            # Cancelled with the message perhaps on its way: the next leader must not send it again.
             with anyio.CancelScope(shield=True):
                 await self._archive.write(outbox.unknown, send_id, entry.reason or ENDED)
             raise

@@ -24,6 +24,7 @@ from whatsapp_mcp.jid import STATUS_JID, Jid
 from whatsapp_mcp.storage import KeyStore, KeysUnreadable, StoredDevice
 
 _UNKNOWN: Final = "-"
+"""Stands for a word of a hand-over that is not known, by which nothing can be proved."""
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ class DeliveryEvidence:
         except KeysUnreadable as error:
             logger.warning("delivery evidence: keys of a chat cannot be read: %s", error)
             return _UNKNOWN
+        # The keys that moved may stand under the address that is not known here.
         if surely and len(users) < 2:
             return _UNKNOWN
         digest = hashlib.sha256()

@@ -25,6 +25,7 @@ _UPLOADED_AS: Final = {
     "document": "document",
     "sticker": "sticker",
 }
+"""Kind of a file to the kind under which WhatsApp's servers have it."""
 
 
 async def file_message(
@@ -84,6 +85,7 @@ def _described(content: FileContent, keys: dict[str, Any]) -> E2E.Message:
         case "sticker":
             return E2E.Message(stickerMessage=E2E.StickerMessage(**keys, **size))
         case "document":
+            # `DocumentMessage` has no such field; the wrapper says it.
             shown.pop("viewOnce", None)
             name = content.file_name or "file"
             return E2E.Message(

@@ -44,6 +44,7 @@ _FORWARDS_WITHIN: Final = timedelta(hours=1)
 _WINDOW: Final = timedelta(hours=1)
 """Time for which an earlier send counts as part of the current one."""
 _WINDOW_CHARACTERS: Final = 4_000
+"""Most characters of those sends, the last ones, that are looked at with it."""
 _READ_CHARACTERS: Final = 50_000
 """Most characters of a file or a forwarded message that are compared."""
 _READ_SECONDS: Final = 30.0
