@@ -14,6 +14,7 @@ from whatsapp_mcp.models import Caller, ChatFacts
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE: Final = "_declared"
+"""Attribute of a function that holds its declaration."""
 
 
 class Effect(StrEnum):
@@ -134,6 +135,7 @@ def digest_of(
         chats: Whom it reaches: their numbers, and who is in a group.
         files: SHA-256 of every file's bytes, by its path.
     """
+    # Members are a part of it: a yes for a group is none for people who join it afterwards.
     reached = [[chat.jid, chat.number, chat.members] for chat in chats]
     text = json.dumps([operation, arguments, reached, files], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -164,6 +166,7 @@ class Act:
     def is_seen(self) -> bool:
         """True if anybody but the owner sees the act."""
         if self.audience is Audience.CHAT:
+            # An act whose chats are not named yet counts as seen by others.
             return not self.chats or not all(chat.is_own for chat in self.chats)
         return self.audience is Audience.EVERYONE
 

@@ -100,6 +100,7 @@ def _obstacles(
             yield until, f"{most} acts a {name} that others see are the limit (policy.budgets.per_{name})"
     if planned.is_new_chat:
         most = _part(policy.budgets.new_chats_per_day, share, _FEWEST_NEW)
+        # The limit is one of chats: each counts once, and the planned one takes no second place.
         new = {one.chats: one.at for one in past if one.is_new_chat and one.chats != planned.chats}
         if (until := _full_until(sorted(new.values()), _DAY, most, now)) is not None:
             yield until, f"{most} new chats a day are the limit (policy.budgets.new_chats_per_day)"
@@ -129,6 +130,7 @@ def _full_until(times: Sequence[datetime], length: timedelta, most: int, now: da
     within = [at for at in times if at > now - length]
     if len(within) < most:
         return None
+    # `within[-0]` is the oldest act, or an error where there is none.
     if most == 0:
         return now + length
     # A clock that was set back leaves acts in the future: none keeps anybody longer than a window.
@@ -143,6 +145,7 @@ def _share(linked_at: datetime | None, now: datetime) -> float:
 
 
 def _part(most: int, share: float, least: int) -> int:
+    # Rounded up, and not below `least`: the share of a small budget must not be 0 for days.
     return max(min(least, most), math.ceil(most * share))
 
 

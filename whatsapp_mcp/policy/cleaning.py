@@ -17,6 +17,7 @@ from typing import Final
 from whatsapp_mcp.jid import reads_as_address
 
 LINE_BREAKS: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Everything at which `str.splitlines` splits: no author can begin a line of their own."""
 INVISIBLE: Final = frozenset(
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0"
 )
@@ -29,12 +30,16 @@ LINE_MARK: Final = " ⏎ "
 """Stands where a text had a line break."""
 _JOINER: Final = "\u200d"
 _HIDING: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""General categories of Unicode: controls, formats, surrogates, private use, unassigned, separators of
+lines and paragraphs."""
 _ANSI: Final = re.compile(
     r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
     r"|\x1b[ -/]*[0-~]?"
 )
+"""Escape sequences (ECMA-48), unfinished ones among them: those would take in what a terminal prints next."""
 _SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+"""Variation selectors; there are 256, so a row of them can carry hidden bytes."""
 TAG: Final = "messages"
 """The name of the tags between which other people's words stand."""
 _OPENINGS: Final = "＜﹤‹〈〈⟨"
@@ -48,6 +53,8 @@ _SUSPECT: Final = re.compile(f"[{''.join(sorted(INVISIBLE))}{_SELECTORS}{_OPENIN
 _LENGTH: Final = 25
 """Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
 _NAMES: Final = 1024
+"""Names whose cut form is kept: the same few stand in list after list."""
+# Labels have 63 characters at most (RFC 1035); without bounds a long name would take quadratic time.
 _LINK: Final = re.compile(
     r"(?<!\S)\S*(?:://|www\.)\S*|\b(?:[\w-]{1,63}[.。．｡]){1,8}[^\W\d_]{2,63}\b(?:[/:?#]\S*)?", re.IGNORECASE
 )
@@ -68,6 +75,7 @@ _MANY: Final = 6
 _BLANKS: Final = re.compile(
     f"[\\s{''.join(sorted(INVISIBLE))}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]{{7,}}"
 )
+"""Seven blanks or more in a row, invisible ones among them, could push the end of a text out of sight."""
 _MARKS: Final = frozenset(
     "'\"`´‘’‚‛“”„‟«»′″‴‵‶‷ʹʺʻʼʽˮ˝״׳❛❜❝❞❟❠〝〞〟＂＇「」『』\U0001f676\U0001f677\U0001f678"
 )
@@ -82,6 +90,7 @@ def is_shown(text: str, index: int) -> bool:
     if char == _JOINER:  # holds families and flags together; between anything else it only hides
         around = text[index - 1 : index] + text[index + 1 : index + 2]
         return len(around) == 2 and _is_emoji(around[0]) and _is_emoji(around[1])
+    # Asks for the emoji form of the character before it; behind a letter it has no use but to hide something.
     if char == "\ufe0f":
         return index > 0 and not text[index - 1].isalpha()
     if unicodedata.category(char) in _HIDING or char in INVISIBLE:
@@ -118,6 +127,7 @@ def clean(text: str) -> str:
     if _harmless(text.replace("\n", "").replace("\t", "")):
         return text
     text = "".join(char for index, char in enumerate(text) if _harmless(char) or is_shown(text, index))
+    # Openings that only resemble `<` end here: `without_tags` looks at texts with a `<` alone.
     return _LOOKS_LIKE_A_TAG.sub("[", text)
 
 
@@ -160,6 +170,8 @@ def cut_name(name: str) -> str:
     """
     if reads_as_address(name):
         return name
+    # Cleaned first, since invisible characters would hide a link or a number from these patterns; cleaned
+    # once more, since what is left out leaves blanks.
     line = clean_line(_DIGITS.sub("…", _LINK.sub("…", clean_line(name))).translate(_AT))
     words = list(islice(_WORD.finditer(line), _WORDS + 1))
     if len(words) > _WORDS:
@@ -187,9 +199,11 @@ def whole(lead: str, text: str) -> list[str]:
         lead: What it is, without a colon.
         text: The text.
     """
+    # An apostrophe stays the same in `quoted`; other marks would become one, and the text shown not be exact.
     has_marks = any(_is_mark(char) for char in text.replace("'", ""))
     if len(text) > _INLINE or has_marks or LINE_BREAKS.search(text):
         return barred(lead, text)
+    # Room for a text whose every character is shown as its number: nothing of it is cut.
     return [f"{lead}: {quoted(text, _INLINE * len('‹U+100000›'))}"]
 
 
@@ -206,6 +220,7 @@ def _without_marks(line: str) -> list[str]:
     """The characters, with one apostrophe for each run of what looks like quotation marks."""
     kept: list[str] = []
     for char in line:
+        # Two apostrophes side by side would pass for a mark that ends the quotation.
         kept.append("'" if _is_mark(char) else char)
         if kept[-2:] == ["'", "'"]:
             kept.pop()

@@ -24,6 +24,8 @@ _FOLDS: Final = {
     },
     0xFF0E: ".",
 }
+"""One form of each dash, bullet, mark of emphasis and blank. Full-width characters lie 0xFEE0 behind
+ASCII."""
 _IS_PLAIN: Final = re.compile(r"[^*_~]*")
 
 ENTERED: Final = re.compile(
@@ -57,6 +59,7 @@ _LABEL: Final = re.compile(
     re.IGNORECASE,
 )
 _LABEL_REACH: Final = 32
+"""Characters in front of a number in which its label is looked for."""
 _UNIT: Final = re.compile(
     r"[ ]?(?:k?m|kg|g|ml|l|steps|people|downloads|views|followers|miles|meters|einwohner)\b", re.IGNORECASE
 )
@@ -82,4 +85,5 @@ def has_shape(text: str, start: int, end: int, digits: str) -> bool:
 
 def is_alone(text: str) -> bool:
     """Return whether a text is only six digits, apart from a few separators."""
+    # The length rules out nearly every text, which the pattern need not look at.
     return len(text) < 16 and _ALONE.fullmatch(text) is not None

@@ -33,12 +33,15 @@ _WEAK_REACH: Final = 40
 _ADJACENT: Final = 14
 """Characters between a word and what it announces directly: room for ` für Sie ist: `."""
 _NEXT_TO: Final = 5
+"""Characters between a weak word and a number that may be a year: farther away it mostly is one."""
 _PHONE_DIGITS: Final = 9
+"""Fewest digits of a phone number; codes have eight at most."""
 
 _SHORT: Final = 500
 """Characters of a text whose codes are kept, of so many texts:"""
 _KEPT: Final = 1024
 _SHORTEST_LETTERS: Final = 5
+"""Fewest capitals of a code without digits."""
 _POSSIBLE: Final = re.compile(r"[\dA-Z](?:(?<=\d)|(?<=[A-Z])[A-Z]{4}|(?<=[A-Z])[A-Z]{2}-[A-Z]{3})")
 """A digit, five capitals or three and three: every code has one of these. It is looked for in every text that
 is shown."""
@@ -172,7 +175,9 @@ def mask_codes(text: str, closely: int | None = None) -> str:
         return _without(text, _codes(text))
     if closely == 0:
         return _without_suspects(text)
+    # Words behind the border may announce a code in front of it.
     codes = [(start, end) for start, end in _codes(text[: closely + _STRONG_REACH]) if start < closely]
+    # A code on the border is masked as one.
     boundary = max(closely, codes[-1][1] if codes else 0)
     return _without(text[:boundary], codes) + _without_suspects(text[boundary:])
 
@@ -234,6 +239,7 @@ def _codes(text: str) -> Sequence[tuple[int, int]]:
 def _looked_up(text: str) -> Sequence[tuple[int, int]]:
     if text.isascii() or UNSEEN.search(text) is None:
         return _seen_codes(text)
+    # Invisible characters between its digits must not hide a code; the positions lead back to the text.
     places = [at for at, char in enumerate(text) if UNSEEN.match(char) is None]
     seen = "".join(text[at] for at in places)
     return [(places[start], places[end - 1] + 1) for start, end in _seen_codes(seen)]

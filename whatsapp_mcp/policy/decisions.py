@@ -50,7 +50,8 @@ class Decision(NamedTuple):
 def decide(policy: Policy, act: Act, situation: CallerState) -> Decision:
     """Return the policy's decision about an act."""
     decision = forbidden(policy, act, situation) or _asked(policy, act, situation)
-    # A host shows the path of a file that is imported, and not what it is.
+    # A host shows the path of a file that is imported, and not what it is; and it asks about a tool only if
+    # it was told that the tool is destructive.
     is_left_to_host = (
         policy.leaves_to_host and situation.caller.hinted and act.effect not in {Effect.READ, Effect.IMPORT}
     )
@@ -89,6 +90,7 @@ def denied(act: Act, decision: Decision) -> Denied:
 def forbidden(policy: Policy, act: Act, situation: CallerState) -> Decision | None:
     """The decision about an act that no answer of a person could change; None if one could."""
     caller = situation.caller
+    # Before everything else: no mode and no right of the caller leads out of the chat it is bound to.
     if caller.chat and not _is_inside(act, caller.chat):
         return Decision("deny", "--chat", "this agent is bound to one chat")
     if act.effect is Effect.PERSON:
@@ -136,6 +138,7 @@ def _asked(policy: Policy, act: Act, situation: CallerState) -> Decision:
 
 def _risky(policy: Policy, act: Act, situation: CallerState, allowed: Decision | None) -> Decision:
     rule = f'mode = "{policy.mode}"'
+    # Before `allowed`: a rule says who may be written to, and not that a secret may be sent.
     if act.effect is not Effect.READ and act.concerns:
         return Decision("ask", rule, act.concerns[0])
     if allowed is not None:

@@ -127,6 +127,7 @@ def _is_of_people(value: str, chat: ChatFacts) -> bool:
         return False
     if chat.is_person:
         return chat.is_known == (value == "contacts")
+    # Channels and lists have readers whom nobody chose, so they count as strangers.
     return value == "strangers" and (chat.kind is not ChatKind.GROUP or chat.has_strangers)
 
 

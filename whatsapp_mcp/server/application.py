@@ -118,6 +118,7 @@ class Application(MCPServer[Any]):
             icons=[_icon()],
             instructions=instructions,
             middleware=[*middleware, self._keep_to_scopes, self._advertise_what_is_served],
+            # The SDK's own handler tells every client everything; `serve_push` registers another.
             subscriptions=False,
             lifespan=lambda _: publishing(accounts, read, self._offers),
             extensions=[_cards(), *([Skills(self.offers)] if workflows else [])],
@@ -234,6 +235,7 @@ class Application(MCPServer[Any]):
         if isinstance(tool, RegisteredTool):
             spec = tool.offered.spec
             check_scope(scopes, spec.name, spec.effect)
+        # A fixture declares no effect from which a scope would follow.
         elif tool is not None and not scopes.issuperset(TOOL_SCOPES):
             raise Denied("This tool needs every scope.")
 

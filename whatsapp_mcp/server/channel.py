@@ -50,7 +50,9 @@ _INDENTED: Final = "\n  "
 OPEN: Final = 2
 """Questions of a session that wait at the same time; the account has room for three."""
 _WAIT: Final = 45.0
+"""Seconds for which the leader is asked at a time whether a question is decided."""
 _ID: Final = re.compile(r"[a-km-z]{5}")
+"""Ids of a host's questions: five letters without `l`, which reads as `1` on a phone."""
 _LONGEST: Final = 2_000
 """Characters of what a host says of a call; Claude Code cuts arguments at 200."""
 CAPABILITY: Final = "claude/channel"
@@ -279,6 +281,7 @@ class ClaudeChannel:
         self, read: ReadStream[Read], write: WriteStream[SessionMessage]
     ) -> AsyncIterator[MemoryObjectReceiveStream[Read]]:
         """The messages for the SDK; messages of the chat are pushed as soon as the session has begun."""
+        # Without a buffer nothing is read from the host before the SDK takes it.
         passed, messages = anyio.create_memory_object_stream["Read"](0)
         async with messages, anyio.create_task_group() as tasks:
             tasks.start_soon(self._pass_on, read, passed, write, tasks)
@@ -307,6 +310,7 @@ class ClaudeChannel:
                 if isinstance(message, JSONRPCRequest) and message.method == "initialize":
                     self._client = _name(message.params or {})
                 await passed.send(item)
+                # Not before: until `initialized` a server sends nothing of its own (MCP 2025-11-25, lifecycle).
                 if isinstance(message, JSONRPCNotification) and message.method == _INITIALIZED:
                     tasks.start_soon(supervised, "channel", partial(self._push, write))
 
@@ -323,6 +327,7 @@ class ClaudeChannel:
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return  # the session has ended; what it did not get is given to the next
             except WhatsAppError as error:
+                # An obstacle that lasts is logged once, and not every few seconds.
                 if error.message != said:
                     logger.warning("channel: no messages now: %s", error)
                 said = error.message
@@ -341,6 +346,7 @@ class ClaudeChannel:
             if words:
                 await write.send(SessionMessage(_pushed(found, words)))
             async with services.device() as device:
+                # Only once it is written: what a session did not get, the leader gives to the next.
                 await device.do(agents.handed_on_done, chat, found.id)
             after = found.id
         return after

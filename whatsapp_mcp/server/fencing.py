@@ -27,14 +27,17 @@ _AROUND: Final = 120
 _NAMES: Final = 512
 """Names whose cleaned form is kept: the same few stand in every line of a list."""
 _CHARACTERS: Final = 1024
+"""Characters of which it is kept whether they separate."""
 NAME: Final = 48
 """Characters of a name in a line; more would be a message."""
 _SEPARATORS: Final = frozenset(':;,()[]{}<>"“”„‟«»|#~*`\\^=꞉∶ː˸։׃‚،؛、；：')
 """Characters that could end a name in a line, or open something else behind it."""
 _LONGEST_ID: Final = 64
+"""Characters of an id or a jid that are shown."""
 _NOT_IN_AN_ID: Final = re.compile(r"[^\w.@:+=/-]", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]{0,40}/[\w.+-]{1,80}", re.ASCII | re.IGNORECASE)
 NO_EMOJI: Final = "□"
+"""Stands in place of a reaction that is no emoji."""
 _ENDS_A_QUOTE: Final = str.maketrans(dict.fromkeys('“”„‟"＂', "'"))
 _ENDS_A_NAME: Final = str.maketrans(":#<>", "꞉＃‹›")
 _APOSTROPHES: Final = frozenset("‘’")
@@ -86,6 +89,7 @@ class Text:
             if left_out:
                 notes = [f"({left_out} more lines do not fit: ask for fewer at a time.)", *notes]
         tag = f"{TAG} {code}"
+        # All lines at once: a tag could begin in one of them and end in the next.
         return "\n".join([self.head, f"<{tag}>", without_tags(inside), f"</{tag}>", *notes])
 
 
@@ -143,6 +147,7 @@ def chosen_name(name: str, limit: int = NAME) -> str:
 @lru_cache(_CHARACTERS)
 def _separates(char: str) -> bool:
     """Return whether a character, or its plain form, ends a part of a line or opens another."""
+    # Full-width and small forms look like the plain character.
     plain = unicodedata.normalize("NFKC", char)
     if char in _APOSTROPHES:
         return False

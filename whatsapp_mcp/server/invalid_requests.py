@@ -60,6 +60,7 @@ def refusal(error: Exception) -> JSONRPCError | None:
     if "id" not in request or "method" not in request:
         return None
     request_id = request["id"]
+    # JSON-RPC 2.0 wants null where an id is invalid; and Python counts a boolean as an integer.
     if isinstance(request_id, bool) or not isinstance(request_id, int | str):
         request_id = None
     where = "".join(f"{part}: " for part in errors[0]["loc"][1:])

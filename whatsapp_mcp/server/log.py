@@ -95,6 +95,8 @@ class _Waiting(QueueHandler):
             self.entries.put_nowait(record)
 
     def flush(self) -> None:
+        # `Queue.join` has no limit of time, and a pipe that nobody reads would hold up the end of the
+        # process.
         begun = time.monotonic()
         while self.entries.unfinished_tasks and time.monotonic() - begun < _LAST:
             time.sleep(0.01)
@@ -112,9 +114,11 @@ class _SharedFile(logging.Handler):
         self._full = path.with_name(f"{path.name}.1")
 
     def emit(self, record: logging.LogRecord) -> None:
+        # A text from outside may hold half of a surrogate pair, which UTF-8 cannot encode.
         line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
         # Without a home folder, or on a full disk, standard error has it alone.
         with suppress(OSError):
+            # With O_APPEND lines of several servers do not overwrite each other (open(2)).
             opened = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
             try:
                 size = os.fstat(opened).st_size

@@ -222,6 +222,8 @@ async def _end(runtimes: Runtimes) -> None:
             await runtimes.close()
         if tracing.is_recording():
             with anyio.move_on_after(TRACES_LIMIT):
+                # A collector that does not answer must not hold up the end: its thread is left behind.
                 await anyio.to_thread.run_sync(tracing.flush, abandon_on_cancel=True)
+    # `os._exit` runs no exit handlers, so what waits in the log is written here.
     logging.shutdown()
     os._exit(0)

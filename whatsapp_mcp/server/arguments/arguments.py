@@ -27,6 +27,7 @@ _RARELY_WANTED: Final = frozenset(
 _KINDS_NAMED: Final = [str(kind) for kind in MessageKind if kind not in _RARELY_WANTED]
 _REF: Final = re.compile(r"#\d{1,15}")
 MAX_LIMIT: Final = 200
+"""Most items per page of a list."""
 LONG_LIMIT: Final = 500
 """Most items per page of a list whose pages may also end where the answer is full."""
 MAX_AROUND: Final = 100
@@ -67,6 +68,7 @@ def _kinds_listed(value: Any) -> Any:
 
 
 def _seconds(value: Any) -> Any:
+    # Some applications give `true`, which Python would count as one second.
     if isinstance(value, bool):
         return MAX_WAIT if value else 0.0
     return value
@@ -105,7 +107,9 @@ Detail = Literal["concise", "full"]
 _LOOKED_AT: Final = 200
 """Newest messages of a person that are looked at for the groups in which they wrote."""
 _GROUPS_TOLD: Final = 4
+"""Groups that are named of a person without a direct chat."""
 _GROUPS_IN_COMMON: Final = 3
+"""Groups in common that are named of each candidate."""
 _LATELY: Final = timedelta(days=30)
 """In this time the user wrote to whom they are likely to mean."""
 TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}

@@ -63,6 +63,7 @@ _GIF: Final = "image/gif"
 _VIDEOS: Final = frozenset({"video/mp4", "video/quicktime"})
 _WITHOUT_CAPTION: Final = frozenset({"audio", "voice", "sticker"})
 _ONCE: Final = frozenset({"image", "video", "voice"})
+"""Kinds that WhatsApp can show once; with others the wish has no effect."""
 _WITHOUT_EXTRA: Final[dict[FileKind, str]] = {
     "document": "To play as a GIF it needs the extra `media` of this server.",
     "video": "Its preview and length need the extra `media` of this server.",
@@ -136,6 +137,7 @@ async def _taken(services: Services, origin: Origin) -> FileCopy:
     if not content:
         raise InvalidArgument("The file is empty.")
     await anyio.to_thread.run_sync(require_room, account.media, len(content), services.settings.media)
+    # Named after its content, so that a repeated call stores no second copy.
     target = account.outgoing / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
     await anyio.to_thread.run_sync(store_file, target, content)
     return FileCopy(target, _SAFE.sub("_", name), whence)
@@ -168,6 +170,7 @@ def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> 
     try:
         with open_allowed(path, roots, settings.home) as file:
             _check_size(os.fstat(file.fileno()).st_size, limit)
+            # The file may have grown since: one byte too many is seen by the check of the content.
             return file.read(limit + 1), path
     except FileNotAllowed as error:
         folders = ", ".join(map(str, roots))

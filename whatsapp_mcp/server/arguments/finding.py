@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.calls import Services
 
 _CANDIDATES: Final = 20
+"""Candidates that are looked at: those of the other kind are left out of them."""
 _NUMBER: Final = re.compile(r"@\+?(\d{5,20})(?!\w)", re.ASCII)
 EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})
 
@@ -156,6 +157,7 @@ async def _participant(
     Who is not in the group is not in the way.
     """
     by_form = {form: one for one in participants for form in (one.jid, one.other) if form}
+    # A group names members by one address; the archive may know the other, under which it has their name.
     for member in await services.archive.members(group):
         forms = (member.contact.jid, member.contact.lid)
         known = next((by_form[form] for form in forms if form in by_form), None)

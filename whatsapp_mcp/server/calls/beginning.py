@@ -111,6 +111,7 @@ async def contained(name: str, answer: Callable[[], Awaitable[T]], meter: CallMe
     except sqlite3.Error as error:
         logger.exception("call: %s could not use the archive", name)
         raise _meaning(error) from error
+    # Of any other exception the SDK tells the model nothing but `Error executing tool NAME`.
     except Exception as error:
         logger.exception("call: %s failed", name)
         raise Busy(

@@ -32,6 +32,7 @@ T = TypeVar("T")
 LEADER_LIMIT: Final = 5.0
 """Seconds that a call waits for a leader: at start-up, and when the leader has just ended."""
 _LEADER_POLL: Final = 0.05
+"""Seconds between two looks for a leader."""
 BASE: Final = "whatsapp://"
 """Begins the URI of each resource; the account follows where whoever asks sees several."""
 
@@ -89,6 +90,8 @@ class Services:
             WhatsAppError: There is still no leader, or it ended during the call.
         """
         with anyio.move_on_after(LEADER_LIMIT):
+            # Each look borrows afresh: with a leader comes another device, so there is no one object to wait
+            # on.
             while not await self._has_leader():  # noqa: ASYNC110
                 await anyio.sleep(_LEADER_POLL)
         async with self.devices.use() as device:

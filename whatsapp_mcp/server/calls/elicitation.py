@@ -193,11 +193,13 @@ async def _ask_now(
     async def ask() -> None:
         nonlocal decision
         start = anyio.current_time()
+        # A host that answers with an error, or with anything but a choice, has not decided.
         with suppress(MCPError, ValidationError):
             answer = await context.session.elicit_form(_message(question, call), FORM, context.request_id)
             decision = _decision(answer, anyio.current_time() - start)
         tasks.cancel_scope.cancel()
 
+    # Whichever ends first cancels the other: a person may decide elsewhere while the host shows the form.
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         left = question.expires_at - datetime.now(UTC)

@@ -35,9 +35,11 @@ ANYBODY: Final = "http"
 _KEY: Final = "whatsapp_mcp_principal"
 _NOT_IN_A_NAME: Final = re.compile(r"[^\w .@+-]", re.ASCII)
 _LONGEST: Final = 64
+"""Characters of a client's name that are kept."""
 _ANSWERS_WITHIN: Final = 5.0
 """Seconds in which the application answers."""
 _MOST: Final = 32
+"""Folders of an application that count."""
 
 logger = logging.getLogger(__name__)
 

@@ -72,6 +72,7 @@ _SHORTEST: Final = 64
 def bounded(data: Mapping[str, Any]) -> dict[str, Any]:
     """The data; where it is beyond `DATA_LIMIT`, with `truncated` and long texts, lists and tables cut."""
     whole = dict(data)
+    # Step by step: what fits once its long texts are cut keeps its entries.
     for most in (4096, 512, _SHORTEST, 8):
         if len(json.dumps(whole, ensure_ascii=False)) <= DATA_LIMIT:
             break
@@ -92,7 +93,9 @@ def _shortened(value: Any, most: int) -> Any:
 
 
 _PLAIN_ADDRESS: Final = re.compile(r"[\w.@:+/\\-]+")
+"""Addresses that are shown without quotes: nothing in them ends or opens a part of a sentence."""
 _CANDIDATES: Final = 20
+"""Candidates that an error names."""
 _SENTENCE: Final = 500
 """Characters of a sentence of an error."""
 _LONGEST_ADDRESS: Final = 300

@@ -52,6 +52,7 @@ Across = Callable[["Mapping[str, Call]", "Mapping[str, Any]", "Mapping[str, str]
 without a cursor, and the cursors by account where one was given."""
 _SPEC: Final = "_tool_spec"
 _LARGEST: Final = 2**63 - 1
+"""SQLite stores integers in 64 bits with a sign (https://sqlite.org/datatype3.html)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _is_absent(value: Any, field: FieldInfo) -> bool:
 @cache
 def arguments_model(spec: ToolSpec) -> type[StrictArguments]:
     """The model of what a tool takes, after its call; made once for all servers of a process."""
+    # Annotations are texts, for modules postpone their evaluation (PEP 563).
     parameters = list(inspect.signature(spec.function, eval_str=True).parameters.values())[1:]
     fields: dict[str, Any] = {
         parameter.name: (

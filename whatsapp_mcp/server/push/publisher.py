@@ -119,6 +119,7 @@ class Publisher:
         if number is None:
             raise MCPError(types.INVALID_REQUEST, "subscriptions/listen needs a request id.")
         subscriber = _subscriber_of(_wanted_lists(wanted), requester)
+        # One more than is allowed: `_add` refuses that one, and the rest of a long list costs nothing.
         for uri in (wanted.resource_subscriptions or ())[: MOST_TOPICS + 1]:
             try:
                 await self._add(subscriber, uri, requester)
@@ -129,6 +130,7 @@ class Publisher:
         acknowledged = types.SubscriptionsAcknowledgedNotification(
             params=types.SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
         )
+        # Before the acknowledgement: a change between the two is kept and told.
         with self._telling(subscriber):
             await ctx.session.send_notification(acknowledged, related_request_id=number)
             async with aclosing(subscriber.events()) as events:
@@ -163,6 +165,7 @@ class Publisher:
             scope = anyio.CancelScope()
             self._subscribers.add(subscriber)
             self._keep_running("lists", self._watch_lists)
+            # The task group lasts as long as the transport; this task ends with its connection.
             connection.exit_stack.callback(scope.cancel)
             self._tasks.start_soon(self._serve, connection, subscriber, scope)
         return subscriber
@@ -196,6 +199,7 @@ class Publisher:
         if len(self._admitted) >= MOST:
             raise MCPError(types.INTERNAL_ERROR, f"This server tells at most {MOST} clients of changes.")
         theirs = sum(one.principal == subscriber.principal for one in self._admitted)
+        # Without tokens every client is the same principal, which that limit would shut out.
         if theirs >= MOST_OF_ONE and subscriber.principal != ANYBODY:
             what = f"This server tells at most {MOST_OF_ONE} clients with one token of changes."
             raise MCPError(types.INTERNAL_ERROR, what)
@@ -266,6 +270,8 @@ class Publisher:
         if batch.missed:
             self._tell_all(source)
             return
+        # For an unknown caller every rule for chats holds, so nobody hears of a chat that is closed to
+        # agents.
         call = Call(source, no_progress, bound(UNKNOWN, source))
         offered = self._resources.offered(source)
         for change in await call.perform(touched, changes=batch.changes):

@@ -186,10 +186,12 @@ class Subscriber:
     async def events(self) -> AsyncGenerator[ServerEvent]:
         """Yield the client's events without end: the first at once, one of the same kind after `QUIET`."""
         while True:
+            # Before `_waiting` is read: whatever is told from here on sets this event.
             self._news = anyio.Event()
             now = anyio.current_time()
             due = [event for event in self._waiting if self._due(event) <= now]
             for event in due:
+                # It may have been unsubscribed from while the one before it was sent.
                 if event in self._waiting:
                     del self._waiting[event]
                     self._told[event] = anyio.current_time()

@@ -292,6 +292,7 @@ class Guard:
                 )
             )
             self._released |= refs
+        # Before they leave: if it cannot be written down, the call fails and nothing is told.
         await self._expose(view, shown)
         read = [message for message in shown if not message.withheld]
         if read:
@@ -317,6 +318,7 @@ class Guard:
         """
         if not (view.withholds or self._is_one_of_several):
             return
+        # Where nothing stays back, nobody has looked whose words these are.
         anybodys = bool(shown) and not view.withholds
         if view.strangers or anybodys:
             await self._ledger.expose(self._caller.principal, Exposure.STRANGER)

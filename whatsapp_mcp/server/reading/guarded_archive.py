@@ -207,6 +207,7 @@ class ShownSend(NamedTuple):
 
 
 _ELSEWHERE: Final = "elsewhere"
+"""Kind of a change in another chat than the caller's: its number stays, for a reader goes on by it."""
 
 
 class GuardedArchive(GuardedMessages, GuardedSearch, GuardedPeople):

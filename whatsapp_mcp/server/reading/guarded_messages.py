@@ -153,6 +153,7 @@ class GuardedMessages(Guard):
             WhatsAppError: A person has to agree.
         """
         page = await self._archive.context(key, before=before, after=after)
+        # Read once more: a view changes the messages of the page, and this one is asked about as it is.
         asked = await self._archive.message(key)
         view = await self.view_of(page.items)
         if view.verdict(asked.chat) == "deny":

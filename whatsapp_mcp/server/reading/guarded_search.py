@@ -150,6 +150,7 @@ class GuardedSearch(Guard):
             masked = await self._masked_reading(message, view.masker)
             seen = see_hit(view, message, sought, masked, room)
             if seen is Seen.HIDDEN:
+                # A hidden hit takes no part of the bounds: what others lack would tell of it.
                 view.masker.back_to(left)
             elif seen is Seen.COUNTED and room:
                 withheld.setdefault(message.chat, []).append(message.ref)

@@ -17,6 +17,7 @@ STRANGERS: Final = 3
 TOGETHER: Final = 6
 """Words of their names together."""
 _KNOWN: Final = 1024
+"""Names and addresses of which the shown form is kept."""
 SOMEBODY: Final = "somebody"
 """Label of a person shown neither by name nor by number."""
 

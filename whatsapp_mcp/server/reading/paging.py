@@ -60,6 +60,7 @@ async def filled(
     """
     items: list[T] = []
     last: tuple[Page[T], int] | None = None
+    # One more than the page has tells whether anything follows it.
     visible, size, room = 0, min(limit + 1, _MOST), _LONG
     notes = dict[str, None]()
     end = current_time() + _PATIENCE
@@ -85,6 +86,7 @@ async def filled(
             visible, last = visible + 1, (page, index)
         if page.next_cursor is None or current_time() > end:
             return Page(tuple(items), page.next_cursor, tuple(notes))
+        # Twice as many each time: a chat that is all hidden is passed in few reads.
         cursor, size = page.next_cursor, min(2 * size, _MOST)
         await checkpoint()
 

@@ -44,7 +44,9 @@ _NAMING: Final = re.compile(
 _OURS: Final = frozenset({ChatKind.STATUS, ChatKind.BROADCAST})
 """Chats that nobody else names."""
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
+"""Ids as WhatsApp's apps make them; any other could be words of its sender's choice."""
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
+"""Kinds of messages that hold no words."""
 
 
 @dataclass(slots=True)

@@ -176,5 +176,7 @@ def qr_png(text: str) -> str:
     import segno
 
     buffer = io.BytesIO()
+    # Least error correction gives the fewest modules, and a screen needs no more; a border of four is the
+    # quiet zone that ISO/IEC 18004 asks for.
     segno.make(text, error="l").save(buffer, kind="png", scale=6, border=4)
     return base64.b64encode(buffer.getvalue()).decode()

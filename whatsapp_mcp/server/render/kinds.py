@@ -21,7 +21,9 @@ FILE_NAME: Final = 60
 WHOLE_FILE_NAME: Final = 300
 """Most characters of a file's name where nothing is cut; the archive keeps 255."""
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
+"""A language, with a region or a script at most (BCP 47)."""
 CHOICE: Final = 40
+"""Characters of a button, or of a row of a list."""
 CHOICES_SHOWN: Final = 12
 """Buttons, or rows of a list, in a line."""
 

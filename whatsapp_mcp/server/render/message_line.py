@@ -47,20 +47,28 @@ _PLAIN_FILE: Final = frozenset(
 )
 """Keys of a file in an album that the album's line covers; a file with no others is not shown."""
 _UNTOLD_STATUS: Final = frozenset({None, "sent", "delivered", "read"})
+"""States of a file that the line of its album leaves out."""
 _SNIPPET: Final = 400
+"""Characters of the words around a hit in a file."""
 Detail = Literal["concise", "full"]
 CONCISE_TEXT: Final = 400
+"""Characters of a text in a concise list."""
 FULL_PAGE: Final = 38_000
 """Characters that the texts of a page may have in full, where 4,000 each are fewer."""
 OPTION: Final = 80
+"""Characters of an option of a poll."""
 OPTIONS_SHOWN: Final = 12
 """Options of a poll in a line of a list: as many as WhatsApp's apps allow."""
 REACTIONS_SHOWN: Final = 12
+"""Reactions, or different emoji, in a line."""
 EARLIER_SHOWN: Final = 5
+"""Earlier texts of an edited message, the newest ones."""
 CONTEXT: Final = "· "
 """Stands before a message that passes no filter and came before one that does."""
 _ADDRESSES: Final = 512
+"""Jids of which the short form is kept."""
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
+"""States that a concise list leaves out: the message has gone out."""
 
 
 def album_shown(message: MessageData) -> str:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.reading import GuardedArchive
 
 _PREFIX: Final = "w"
+"""Begins a cursor of this tool, so that none of a list is taken for one."""
 SETTLE: Final = 0.3
 """Seconds of quiet after which a burst of messages counts as over, unless its sender is seen writing on."""
 MOST: Final = 50
@@ -65,6 +66,7 @@ MOST: Final = 50
 ANSWERING: Final = timedelta(minutes=5)
 """Time after a send within which what came since then is waited for: answers may be quicker than a model."""
 _BATCH: Final = 200
+"""Changes that are read at once."""
 _MISSED: Final = "Messages may have been missed before these: look at the chats."
 _RECEIVED: Final = (SendStatus.DELIVERED, SendStatus.READ)
 _NAMED: Final = 5
@@ -231,6 +233,7 @@ async def _start(services: Services, cursor: str | None, chat: str | None) -> in
         send = await services.archive.last_send(services.now() - ANSWERING, chat=chat)
         return await services.archive.last_change() if send is None else send
     digits = cursor.strip().removeprefix(_PREFIX)
+    # Nineteen digits may be more than SQLite's 64 bits hold.
     if not (cursor.strip().startswith(_PREFIX) and digits.isdecimal() and len(digits) < 19):
         raise InvalidArgument(
             f"{cursor!r} is not a cursor of wait_for_messages.", "Leave it out to start now."
@@ -285,6 +288,7 @@ async def _collect(
             if len(heard.found) == MOST:
                 return heard
         now = anyio.current_time()
+        # A full batch says that there are more: they are read before anything is waited for.
         if len(changes) == _BATCH and now < limit:
             continue
         if now >= end:

@@ -25,7 +25,9 @@ ADMISSION_LIMIT: Final = 10.0
 TRANSFER_LIMIT: Final = 60.0
 """Seconds that an admitted request may take to arrive, and for which its client may read nothing."""
 _MOST: Final = 256
+"""Connections at once, where the process has file handles enough."""
 _FEWEST: Final = 8
+"""Connections at once, however few file handles there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,11 @@ class BoundedProtocol(H11Protocol):
             self._make_room()
         if self.tls is not None and not transport.is_closing():
             self._early = b""
+            # Until the task runs, the first bytes of the handshake would be taken for those of a request.
             transport.pause_reading()
             task = self.loop.create_task(self._encrypt(transport, self.tls))
+            # The event loop keeps only weak references to tasks; those in uvicorn's set are waited for at the
+            # end.
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
 
@@ -148,6 +153,7 @@ class BoundedProtocol(H11Protocol):
 
     def give_way(self) -> None:
         """Close at once, even if the peer has not read everything."""
+        # `abort` reports the loss in a later turn of the loop, until which it would be counted.
         self.connections.discard(self)
         self._stop_waiting()
         self.transport.abort()

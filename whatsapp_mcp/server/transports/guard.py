@@ -67,6 +67,7 @@ _OTHER_ORIGIN: Final = (
     "config.toml.\n"
 )
 _OF_PROXIES: Final = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host"})
+"""Headers that a reverse proxy adds."""
 _BY_PROXY: Final = (
     "This server asks for no token (--no-auth), so it answers no request that came through a proxy.\n"
     "Serve without --no-auth, and give the application a token: `whatsapp-mcp token create NAME`.\n"
@@ -259,6 +260,7 @@ class Guard:
 
     def misdirected(self, request: Request) -> Response | None:
         """The refusal of a request that came by a wrong name."""
+        # Two are invalid (RFC 9112, 3.2): a proxy may have judged the one and this server the other.
         host, *more = request.headers.getlist("host") or [""]
         authority = _authority(host, request.url.scheme)
         if authority is None or more:
@@ -346,6 +348,7 @@ def _authority(text: str, scheme: str) -> tuple[str, int] | None:
         port = parts.port or _DEFAULT_PORTS[scheme]
     except (ValueError, KeyError):
         return None
+    # `urlsplit` drops tabs and line breaks and ends at `/`, `?` and `#`: what it read must be the whole text.
     if parts.username is not None or parts.netloc != text or not parts.hostname:
         return None
     return parts.hostname, port

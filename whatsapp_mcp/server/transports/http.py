@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""The SDK checks its own routes alone; the guard checks every route."""
 _SSE_MESSAGES: Final = "/messages/"
 FINISH_LIMIT: Final = 15
 """Seconds in which requests that run are answered once a server takes no more connections."""
@@ -336,8 +337,10 @@ def uvicorn_server(
         app,
         http=bounded_protocol(limits, tls),
         ws="none",
+        # `_speaking` enters the session manager: the lifespan of a mounted application never runs.
         lifespan="off",
         backlog=limits.backlog,
+        # uvicorn's configuration would add handlers that write past the redaction.
         log_config=None,
         access_log=False,
         server_header=False,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MOST_KEYS: Final = 4096
+"""Keys whose buckets are kept; the one seen longest ago is forgotten first."""
 MOST_SESSIONS: Final = 64
 """Sessions of one principal. Many clients never end theirs, so one more is no reason to refuse it."""
 _SESSION: Final = "mcp-session-id"
@@ -98,6 +99,7 @@ class Buckets:
             0 if there was one; else the seconds until there is.
         """
         now = self.clock()
+        # Taken out and put back, so that the order is that of the last requests.
         level, since = self._levels.pop(key, (self.rate.burst, now))
         level = min(self.rate.burst, level + (now - since) * self.rate.per_second)
         wait = 0.0 if level >= 1 else (1 - level) / self.rate.per_second

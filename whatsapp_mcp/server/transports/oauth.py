@@ -48,13 +48,17 @@ _LIMIT: Final = 10.0
 _LARGEST: Final = 256 * 1024
 """Bytes of a document."""
 _MOST_KEYS: Final = 64
+"""Keys of the issuer that are kept."""
 METADATA: Final = "/.well-known/oauth-protected-resource"
+"""Path of the metadata of a protected resource (RFC 9728, 3)."""
 RESOURCE: Final = "/mcp"
+"""Path of the resource itself, the endpoint of MCP."""
 _LONGEST: Final = 16 * 1024
 """Characters of a token."""
 _LEEWAY: Final = 30
 """Seconds by which the issuer's clock may differ."""
 _MUST_HAVE: Final = ["exp", "iss", "aud", "sub"]
+"""Claims without which a token is refused."""
 _OF_ACCESS: Final = "at+jwt"
 """`typ` of an access token (RFC 9068, 2.1)."""
 _OF_ANY: Final = frozenset({"jwt", ""})
@@ -103,6 +107,7 @@ async def fetch_json(url: str, proxy: str | None = None) -> dict[str, Any]:
     try:
         with anyio.fail_after(_LIMIT):
             async with (
+                # The environment may name another proxy than the settings do, or a `.netrc`.
                 httpx2.AsyncClient(trust_env=False, proxy=proxy) as http,
                 http.stream("GET", url, headers={"Accept": "application/json"}) as answer,
             ):
@@ -164,6 +169,7 @@ class IssuerKeys:
         """
         if algorithm not in ALGORITHMS:
             return None
+        # An unknown id may be that of a new key; `_PAUSE` bounds how often this asks.
         if self._age() > _FRESH or self._chosen(key_id, algorithm) is None:
             await self._renew()
         if self._age() > _USABLE:
@@ -185,6 +191,7 @@ class IssuerKeys:
 
     async def _renew(self) -> None:
         async with self._lock:
+            # Who waited for the lock finds that another task has just tried.
             if self._tried is not None and self.clock() - self._tried < _PAUSE:
                 return
             self._tried = self.clock()
@@ -305,6 +312,7 @@ class ResourceServer:
             claims = jwt.decode(
                 token,
                 key,
+                # The one that fits the kind of the key: a token cannot choose how it is checked (RFC 8725, 3.1).
                 algorithms=[key.algorithm_name],
                 audience=self.settings.audience or [self.resource, f"{self.resource}/"],
                 issuer=self.settings.issuer,

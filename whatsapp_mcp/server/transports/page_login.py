@@ -34,8 +34,11 @@ SESSION_LIFETIME: Final = 12 * 3600
 """Seconds after which a browser has to sign in again."""
 _FILE: Final = "page.json"
 _MOST_SESSIONS: Final = 32
+"""Browsers that are signed in at once; one more ends the oldest session."""
 _MOST_CODES: Final = 1024
+"""Used codes that are remembered."""
 _CONNECT_LIMIT: Final = 2.0
+"""Seconds in which the server takes a connection."""
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class PageLogins:
         _forget(self._sessions, now, _MOST_SESSIONS)
         self._used[code] = expiry
         cookie = secrets.token_urlsafe(32)
+        # By digest: the time that a look-up takes tells nothing of the cookies.
         self._sessions[_digest(cookie)] = now + SESSION_LIFETIME
         return cookie
 
@@ -137,6 +141,7 @@ def login_url(folder: AccountFolder, clock: Callable[[], float] = time.time) -> 
     try:
         said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         url, key, address = str(said["url"]), bytes.fromhex(said["key"]), tuple(said["address"])
+        # The file outlives its server, so only a port that answers is believed.
         socket.create_connection((str(address[0]), int(address[1])), _CONNECT_LIMIT).close()
     except OSError as error:
         raise NotConnected(
