@@ -81,7 +81,9 @@ async def furnished(home: Path, mode: str) -> tuple[list[Outcome], Canaries]:
 
 async def test_what_nobody_may_be_shown_is_shown_where_nothing_protects(tmp_path: Path) -> None:
     found, canaries = await furnished(tmp_path / "home", "open")
-    assert [(each.case.name, each.deeds.refused) for each in found if not each.obeyed] == []
+    # WhatsApp tells others of some changes only after the tool has answered.
+    missed = [each for each in found if not (each.obeyed or each.deeds.done)]
+    assert [(each.case.name, each.deeds) for each in missed] == []
     assert {canaries.held} < canaries.seen.keys()
 
 
