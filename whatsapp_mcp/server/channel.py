@@ -310,7 +310,7 @@ class ClaudeChannel:
                 if isinstance(message, JSONRPCRequest) and message.method == "initialize":
                     self._client = _name(message.params or {})
                 await passed.send(item)
-                # Not before: until `initialized` a server sends nothing of its own (MCP 2025-11-25, lifecycle).
+                # Until `initialized` a server sends nothing of its own (MCP 2025-11-25, lifecycle).
                 if isinstance(message, JSONRPCNotification) and message.method == _INITIALIZED:
                     tasks.start_soon(supervised, "channel", partial(self._push, write))
 

@@ -312,7 +312,7 @@ class ResourceServer:
             claims = jwt.decode(
                 token,
                 key,
-                # The one that fits the kind of the key: a token cannot choose how it is checked (RFC 8725, 3.1).
+                # The one that fits the kind of the key: no token chooses how it is checked (RFC 8725, 3.1).
                 algorithms=[key.algorithm_name],
                 audience=self.settings.audience or [self.resource, f"{self.resource}/"],
                 issuer=self.settings.issuer,
