@@ -28,7 +28,7 @@ triple travels over the pipes and the socket (`to_payload`, `from_payload`) and 
 
 Both sentences are made of fixed words, numbers and what the caller gave: never of the words of another person
 or of a library, which the model would take for ours. What other people named stands in `candidates`, which
-one function renders (`server.results`).
+one function renders (`server/calls/results.py`).
 """
 
 from __future__ import annotations

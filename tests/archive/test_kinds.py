@@ -472,3 +472,23 @@ async def test_a_live_location_of_the_past_says_until_when_it_was_shared(archive
     details = (await archive.message("A1")).details
     assert details is not None
     assert details["ends_at"] == NOON + 900
+
+
+async def test_a_timer_is_told_in_the_largest_unit_that_it_is_a_multiple_of(archive: Archive) -> None:
+    lengths = {
+        90 * 86_400: "90 days",
+        86_400: "1 day",
+        3600: "1 hour",
+        36 * 3600: "36 hours",
+        300: "5 minutes",
+        1: "1 second",
+    }
+    raws: list[ev.Raw] = []
+    for number, seconds in enumerate(lengths):
+        body = E2E.Message()
+        body.protocolMessage.type = E2E.ProtocolMessage.EPHEMERAL_SETTING
+        body.protocolMessage.ephemeralExpiration = seconds
+        raws.append(ev.message(f"T{number}", body, at=ev.NOON + number))
+    await archive.ingest(ev.journal(raws))
+    texts = [message.text for message in reversed((await archive.messages()).items)]
+    assert texts == [f"set messages to disappear after {length}" for length in lengths.values()]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from whatsapp_mcp.client.fetching import FETCH_LIMIT, Fetching
-from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.client.fetching import Fetching
+from whatsapp_mcp.client.protocol import FETCH_LIMIT, EventCode
 from whatsapp_mcp.protobufs import E2E, Neonize
 
 pytestmark = pytest.mark.anyio

@@ -12,12 +12,10 @@ from typing import Final
 
 import anyio
 
-from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.client.protocol import FETCH_LIMIT, EventCode
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.protobufs.bounded import parsed
 
-FETCH_LIMIT: Final = 10.0
-"""Seconds from the key in which the library has stored the address book, or the phone has none."""
 _PEER: Final = b"peer"
 """The category of what the phone sends to its companions; few messages of people hold the word."""
 _LOOK_AGAIN: Final = 0.1

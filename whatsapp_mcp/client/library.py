@@ -22,7 +22,7 @@ if sys.platform != "win32":
 
 try:
     from neonize._binder import ProxySettings, func_callback_bytes2, gocode
-except RuntimeError as error:  # what its loader makes of `unneeded.py` refusing to fetch another
+except RuntimeError as error:  # what its loader makes of `import_blocker.py` refusing to fetch another
     raise ImportError(
         "neonize's shared library is not of the version that its modules need: install whatsapp-mcp again"
     ) from error

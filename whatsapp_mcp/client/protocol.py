@@ -1,10 +1,9 @@
 """The protocol between the leader and its client process over the pipes.
 
 The leader starts `python -m whatsapp_mcp.client`, tells it where to store what (`client_storage.py`) and
-waits for `READY`; it calls by JSON-RPC, the client
-notifies. Every event of the library is first committed to the journal; content is only announced
-(`JOURNALED`), state events come with their payload (`STATE`), so that the state of the connection never waits
-behind a backlog of messages.
+waits for `READY`; it calls by JSON-RPC, the client notifies. Every event of the library is first committed to
+the journal; content is only announced (`JOURNALED`), state events come with their payload (`STATE`), so that
+the state of the connection never waits behind a backlog of messages.
 
 Calls about the connection, parameters in braces:
 
@@ -33,7 +32,7 @@ else than these frames, or more than `FLOOD_BYTES` beside `BYTES_PER_SECOND`, is
 
 When the leader closes the pipe or dies, the process closes the connection, journals what is on its way and
 ends, within `LEADER_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the
-phone's address book it stays until that is stored, `fetching.FETCH_LIMIT` at most, and says so (`claim.py`).
+phone's address book it stays until that is stored, `FETCH_LIMIT` at most, and says so (`claim.py`).
 """
 
 from __future__ import annotations
@@ -42,6 +41,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
+FETCH_LIMIT: Final = 10.0
+"""Seconds in which the library has stored the phone's address book, once it has the key; or there is none."""
 FRAME_LIMIT: Final = 1 << 20
 """Bytes of a frame of the client, newline included."""
 PART_BYTES: Final = FRAME_LIMIT // 2

@@ -199,9 +199,12 @@ def lid_mappings(payload: bytes, sent_at: int) -> list[Update]:
     return updates
 
 
-def _duration(value: int) -> str:
-    days, rest = divmod(value, 86400)
-    return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{value // 3600} hours"
+def _duration(seconds: int) -> str:
+    """The length of a timer of disappearing messages, in the largest unit that it is a multiple of."""
+    units = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+    unit, length = next(each for each in units if seconds % each[1] == 0)
+    count = seconds // length
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def history_addons(value: Any, chat: str, sent_at: int) -> list[Update]:

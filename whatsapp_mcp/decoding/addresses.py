@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from whatsapp_mcp.decoding.updates import IdentityUpdate, Update
 
-_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
+SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 """Servers that name a person in another way, to the one under which the archive has the person."""
 _LATEST: Final = 1 << 33
 """Seconds: in the year 2242. What is beyond it is no time."""
@@ -15,7 +15,7 @@ _LATEST: Final = 1 << 33
 def jid(value: Any) -> str | None:
     """A `neonize.JID` as text without its device; None when it is empty."""
     user = value.User
-    return user + "@" + _SERVERS.get(value.Server, value.Server) if user else None
+    return user + "@" + SERVERS.get(value.Server, value.Server) if user else None
 
 
 def seconds(stamp: int, fallback: int) -> int:

@@ -6,13 +6,13 @@ import re
 from typing import Any, Final
 
 from whatsapp_mcp.decoding import interactive, limits
+from whatsapp_mcp.decoding.addresses import SERVERS
 from whatsapp_mcp.decoding.interactive import lines
 from whatsapp_mcp.decoding.updates import Content, Flag, MediaInfo
 from whatsapp_mcp.models import MessageKind
 
 _TEL = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
 """Telephone lines of a vCard, also within a group (`item1.TEL`, RFC 6350, 3.3)."""
-_BARE_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 
 
 def bare(jid: str) -> str | None:
@@ -23,7 +23,7 @@ def bare(jid: str) -> str | None:
     user = user.partition(":")[0]
     if server in ("s.whatsapp.net", "c.us", "lid", "hosted", "hosted.lid"):
         user = user.partition(".")[0]
-    return f"{user}@{_BARE_SERVERS.get(server, server)}" if user else None
+    return f"{user}@{SERVERS.get(server, server)}" if user else None
 
 
 def media_of(value: Any, media_type: str, **more: Any) -> MediaInfo:

@@ -74,7 +74,8 @@ def answer_in(output: str, form: str) -> AgentAnswer:
 
 
 def _cost_in(document: dict[str, Any]) -> float:
-    cost = next((document[name] for name in _COSTS if isinstance(document.get(name), int | float)), 0)
+    costs = (document.get(name) for name in _COSTS)
+    cost = next((each for each in costs if isinstance(each, int | float) and not isinstance(each, bool)), 0)
     try:
         value = float(cost)
     except OverflowError as error:

@@ -16,14 +16,13 @@ from typing import Final
 
 import anyio
 
+from whatsapp_mcp.client.protocol import FETCH_LIMIT
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import AddressBookState
 from whatsapp_mcp.storage import KeyStore, KeysUnreadable
 
-FETCH_LIMIT: Final = 10.0
-"""Seconds in which the library fetches the address book, once it has the key."""
 LINKING_LIMIT: Final = 120.0
 """Seconds after linking in which a phone has shared its key."""
 LOGIN_LIMIT: Final = 15.0

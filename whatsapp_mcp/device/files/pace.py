@@ -67,7 +67,8 @@ class Pace:
     def refused(self, reason: str) -> None:
         """WhatsApp asks for fewer requests, or cannot answer them: pause, twice as long as the last time."""
         self._refusals += 1
-        self.pause(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self._refusals - 1)), reason)
+        # Bounded, since 2.0 to the power of 1,024 is an `OverflowError`.
+        self.pause(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._refusals - 1, 30)), reason)
 
     def pause(self, seconds: float, reason: str) -> None:
         """Fetch nothing for so long."""

@@ -3,9 +3,9 @@
 A server checks the policy before it runs a tool, to answer early. That binds nobody: a server may be older,
 and other programs of this user can reach the leader's socket. What is decided here is final.
 
-Files are the other half: the client process, which opens them, opens nothing but what lies in the account's
-`media` folder (`client/arguments.py`); servers copy into it what their allowed folders hold
-(`server/arguments/file_intake.py`).
+Files are the other half: servers copy what their allowed folders hold into the account's `media` folder
+(`server/arguments/file_intake.py`), and the client process is handed copies from there alone
+(`device/connection/handover.py`).
 """
 
 from __future__ import annotations

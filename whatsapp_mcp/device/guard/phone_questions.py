@@ -67,9 +67,9 @@ _MARKS: Final = {
 _CHANGES = ReactionContent | EditContent | RevokeContent | PinContent | VoteContent
 
 Decide = Callable[[str, bool, ApprovalWay], Awaitable[object]]
-"""(question, approved, way): a person's answer, as `Gate.decide` takes it."""
+"""(question, approved, way): a person's answer, as `Approvals.decide` takes it."""
 Void = Callable[[str], Awaitable[object]]
-"""(question): it is no longer what was asked, as `Gate.void` takes it."""
+"""(question): it is no longer what was asked, as `Approvals.void` takes it."""
 
 logger = logging.getLogger(__name__)
 

@@ -142,7 +142,7 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
 
 
 async def send(services: Services, request: SendRequest) -> SendResult:
-    """Send through the leader; see `device.sending.send`, which loads only when it is needed."""
+    """Send through the leader; `send_through_takeover` loads only when it is needed."""
     from whatsapp_mcp.device import outbox
 
     return await outbox.send_through_takeover(services.devices, request)
