@@ -304,6 +304,7 @@ class ClaudeChannel:
                     continue
                 if isinstance(message, JSONRPCNotification) and message.method == PERMISSION_REQUEST:
                     asked = PermissionRequest.of(message.params or {})
+                    # In a task of its own: while the person decides, the host's messages go on.
                     if asked is not None and not self._chat:
                         tasks.start_soon(relay.ask, asked)
                     continue

@@ -32,6 +32,7 @@ _TOGETHER: Final = 0.005
 _AGAIN: Final = 1.0
 """Seconds until an archive that could not be read is read again."""
 _BATCH: Final = 500
+"""Changes that are read at once."""
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class ChangeFeed:
 
     async def _changed(self, devices: Devices, archive: Changing, last: int) -> int:
         """Wait until the last number is another one than `last`; after a long quiet all the same."""
+        # Before waiting: what has changed since the last look is reported at once.
         current = await archive.last_change()
         if current != last:
             return current
@@ -134,6 +136,8 @@ class ChangeFeed:
         self._has_followers.set()
         try:
             while True:
+                # Taken before reading: a change that comes meanwhile sets this event, so nothing falls
+                # between.
                 woken, archive = self._woken, self._followed
                 batch = None
                 if archive is not None:
@@ -162,5 +166,6 @@ class ChangeFeed:
         return Batch(changes, changes[-1].seq if changes else start, missed=start != after)
 
     def _wake(self) -> None:
+        # The next event is in place before this one is set: who wakes finds it.
         woken, self._woken = self._woken, anyio.Event()
         woken.set()

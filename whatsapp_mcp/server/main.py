@@ -216,6 +216,7 @@ async def _end_on_signal(runtimes: Runtimes) -> None:
 
 async def _end(runtimes: Runtimes) -> None:
     """Close everything and exit: the thread that reads stdin cannot be ended otherwise."""
+    # Whatever cancels the tasks around it, closing goes on within its own limits.
     with anyio.CancelScope(shield=True):
         await runtimes.settle()
         with anyio.move_on_after(CLOSE_LIMIT):

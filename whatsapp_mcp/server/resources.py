@@ -51,6 +51,7 @@ MEDIA_URI: Final = "whatsapp://media/{ref}"
 """Under which the file of a message is read."""
 _UNKNOWN: Final = "application/octet-stream"
 _SHOWN: Final = frozenset({"image", "video", "audio"})
+"""Families of types that only the content of a file can give it."""
 _JPEG: Final = "image/jpeg"
 _PICTURE_PIXELS: Final = 1024
 """The longest side of a picture that a model gets."""
@@ -270,6 +271,7 @@ async def media(call: Call, ref: str) -> Sequence[Content]:
     size = message.media.size if message.media else None
     if size is None or size <= _LARGEST:
         fetched = await fetch_file(services, message)
+        # The size that the sender gave need not be that of the file.
         if fetched.size <= _LARGEST:
             await services.archive.release_content(message.ref, fetched.mime_type)
             return [Content(await _content_of(fetched), fetched.mime_type), *read]

@@ -163,6 +163,7 @@ class Runtime(LocalSource):
 
     async def _hold(self, worker: Worker) -> None:
         try:
+            # What is imported takes long, and meanwhile requests are answered.
             opener = self._opener or await anyio.to_thread.run_sync(_load_opener)
             async with AsyncExitStack() as stack:
                 devices, archive, ledger = await stack.enter_async_context(
@@ -182,6 +183,7 @@ class Runtime(LocalSource):
                 else Busy(f"The account's files cannot be used: {error.strerror}.", "Tell the user.")
             )
             self._open = None
+            # Whoever waits is told why at once, and not after `OPEN_LIMIT`.
             self._opened.set()
 
     def _start_loops(self, tasks: TaskGroup, archive: ReadingArchive, ledger: Ledger) -> None:

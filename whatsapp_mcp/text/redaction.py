@@ -14,6 +14,7 @@ _PACKAGES: Final = ("whatsapp_mcp", "whatsapp_fleet", "whatsapp_simulator")
 _WITHOUT_CONTENT: Final = (OSError, sqlite3.Error)
 """Exceptions that speak of files and databases only; the text of any other may quote a message."""
 _CHAIN_LIMIT: Final = 10
+"""Exceptions of one chain, or levels of groups, that an entry shows."""
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/@]*@")
 _DOMAIN: Final = r"(?:s\.whatsapp\.net|c\.us|g\.us|lid|newsletter|broadcast|hosted(?:\.lid)?)"
 _PRIVATE: Final = (
@@ -24,6 +25,7 @@ _PRIVATE: Final = (
 """Addresses, phone numbers and our tokens. No entry is meant to hold one; what slips in does not get out."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that would begin another entry, or steer a terminal."""
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

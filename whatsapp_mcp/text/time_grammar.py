@@ -216,6 +216,7 @@ def _moved(given: str, zone: tzinfo, now: datetime, sign: int) -> datetime | Non
 def _months_later(moment: datetime, count: int) -> datetime:
     """The same day of another month, or its last day where the month is shorter; before, if negative."""
     year, month = divmod(moment.year * 12 + moment.month - 1 + count, 12)
+    # Every month has 28 days, so no other day needs to be tried.
     for day in range(moment.day, 27, -1):
         try:
             return moment.replace(year=year, month=month + 1, day=day)

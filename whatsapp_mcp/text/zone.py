@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 _reread: Callable[[], None] = getattr(time, "tzset", lambda: None)
+"""Makes the C library read the zone again, tzset(3); Windows has no such call."""
 
 
 class SystemZoneFile:
@@ -41,6 +42,7 @@ class SystemZoneFile:
 
     def _look(self) -> tuple[int, ...]:
         seen: list[int] = []
+        # A link may be replaced, and so may the file that it leads to.
         for look in (os.lstat, os.stat):
             with suppress(OSError):
                 status = look(self._path)

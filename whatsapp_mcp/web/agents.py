@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ACTS: Final = "/acts"
 ROWS_SHOWN: Final = 50
+"""Rows of the audit on a page."""
 _CHATS_NAMED: Final = 4
 """Chats of one row that are named; of the others it says how many."""
 _KINDS: Final[dict[str, tuple[Literal["act", "reading"], ...]]] = {
@@ -42,6 +43,7 @@ _TABS: Final = (
     Tab("all", f"{ACTS}?show=all", "Both"),
 )
 _CLEAR: Final = "clear"
+"""Purpose of the form that forgets what a principal was given; the principal follows."""
 AGENTS: Final = "/agents"
 _CODE_LASTS: Final = timedelta(hours=1)
 """Time for which a code lets a person in."""
@@ -77,6 +79,7 @@ class _Acts:
         if before and not (before.isascii() and before.isdecimal() and len(before) < 16):
             raise InvalidArgument("That is not the number of a row.", "Follow a link of the page.")
         audit = self.site.opened().ledger.audit
+        # What agents have just read waits in memory to be written.
         await audit.flush()
         page = await anyio.to_thread.run_sync(
             audit.page, _KINDS[shown], ROWS_SHOWN, int(before) if before else None
@@ -135,6 +138,7 @@ def agent_routes(site: Site) -> list[Route]:
 
 
 def _purpose(pairing: Pairing) -> str:
+    # With the code: a form that was shown for an earlier request lets nobody in.
     return f"pairing {pairing.chat} {pairing.code}"
 
 

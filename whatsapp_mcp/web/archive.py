@@ -52,8 +52,11 @@ _TABS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 )
 SEARCH: Final = "/search"
 HITS_SHOWN: Final = 30
+"""Messages on a page of hits."""
 _CLOSEST: Final = 10
+"""Messages with some of the words, where none has all of them."""
 _CHATS: Final = 5
+"""Chats with such a name that stand beside the hits."""
 _LONGEST: Final = 1_000
 """Characters of a query."""
 Order = Literal["newest", "relevance"]
@@ -306,6 +309,7 @@ async def _path(opened: Opened, source: MediaSource) -> Path:
     """
     media = opened.archive.folder.media
     path = recorded_file(media, source.path or "")
+    # The path comes from a database: nothing outside of the media folder is served, whatever it says.
     if source.path is not None and await anyio.to_thread.run_sync(is_below, path, media):
         if await anyio.to_thread.run_sync(path.is_file):
             return path

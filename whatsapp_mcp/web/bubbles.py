@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 TEXT_SHOWN: Final = 4_000
 """Characters of a message in a list; the page of the message has all of them."""
 _CHOICES_SHOWN: Final = 12
+"""Buttons, or rows of a list, that a message shows."""
 _MILLISECONDS: Final = 10**11
+"""A larger number is one of milliseconds: in seconds it would lie behind the year 5000."""
 _PLAYERS: Final[dict[MessageKind, Literal["picture", "video", "audio"]]] = {
     MessageKind.IMAGE: "picture",
     MessageKind.STICKER: "picture",
@@ -27,6 +29,7 @@ _PLAYERS: Final[dict[MessageKind, Literal["picture", "video", "audio"]]] = {
     MessageKind.AUDIO: "audio",
     MessageKind.VOICE: "audio",
 }
+"""How a browser shows files of a kind; others are only offered for download."""
 _UNSAID: Final = {
     MessageKind.UNDECRYPTABLE: "This message could not be decrypted; the phone may have it.",
     MessageKind.UNKNOWN: "A kind of message that this version does not know.",

@@ -29,6 +29,7 @@ _LINKING: Final = "Link a phone"
 _LINK_FORM: Final = "link"
 _CONTROL_FORM: Final = "connection"
 _UNLINK_FORM: Final = "unlink"
+"""Purposes of forms, for which their tokens are made."""
 _PAUSES: Final = {"hour": timedelta(hours=1), "night": timedelta(hours=8), "day": timedelta(days=1), "": None}
 """Lengths of a pause by the form's value; the last one has no end."""
 
@@ -123,6 +124,7 @@ class _Connection:
     async def link(self, request: Request) -> Response:
         """The current code; after linking, its outcome."""
         status = await status_of(self.site.source)
+        # To look at a page begins nothing: it only joins a linking that runs.
         if status is None or status.state is not ConnectionState.LINKING:
             return await self.show(request)
         async with self.site.opened().devices.use() as device:

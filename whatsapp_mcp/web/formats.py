@@ -13,6 +13,7 @@ from whatsapp_mcp.text.zone import local
 CHATS: Final = "/chats"
 PEOPLE: Final = "/people"
 _KINDS: Final = {"g.us": "a group", "newsletter": "a channel"}
+"""Kinds of chats by the server of their addresses."""
 _LAST: Final = 4
 """Digits of an address that tell two without a name apart."""
 _OF_CHAT: Final = "chat:"
@@ -32,6 +33,7 @@ def prose(text: str) -> Html:
     """A sentence of ours as HTML; between backquotes stand commands and settings."""
     safe = escape(text)
     *pairs, last = safe.split("`")
+    # A backquote without a partner is a part of the text.
     if len(pairs) % 2:
         return Html(safe)
     coded = (f"{words}<code>{code}</code>" for words, code in zip(pairs[::2], pairs[1::2], strict=True))
@@ -69,6 +71,7 @@ def size(number: int | None) -> str:
     amount = float(number)
     for unit in ("kB", "MB", "GB"):
         amount /= 1000
+        # From there on rounding would give 1000 of a unit.
         if amount < 999.5 or unit == "GB":
             return f"{amount:.0f} {unit}" if amount >= 99.5 else f"{amount:.1f} {unit}"
     raise AssertionError("the last unit takes everything")

@@ -65,6 +65,7 @@ def _digest(path: str) -> str:
 def headers() -> dict[str, str]:
     """The headers of every page: nothing from elsewhere, no script but ours, no frame around it."""
     return {
+        # By hash: with 'self', any file that this server sends could be run as a script.
         "Content-Security-Policy": f"default-src 'none'; style-src 'self'; "
         f"script-src '{_digest(SCRIPT)}'; connect-src 'self'; img-src 'self'; media-src 'self'; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -82,6 +83,7 @@ def _environment() -> Environment:
         # A template of a feature is named by its path below `features/`.
         loader=ChoiceLoader([PackageLoader("whatsapp_mcp.web"), PackageLoader("whatsapp_mcp", "features")]),
         autoescape=True,
+        # A misspelt name fails, rather than leave a page without what it is to show.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -125,6 +127,7 @@ def qr_svg(text: str) -> str:
     """A QR code as inline SVG that grows with its box; the text is in it as modules alone."""
     import segno
 
+    # As few modules as possible, in the quiet zone that ISO/IEC 18004 asks for.
     return segno.make_qr(text, error="l").svg_inline(border=4, omitsize=True)
 
 

@@ -152,7 +152,9 @@ class _Entrance:
         if cookie is None:
             return sign_in_page(self.how)
         signed_in = RedirectResponse(HOME, 303, headers())
+        # Browsers do not keep a secure cookie that comes over HTTP.
         is_encrypted = request.url.scheme == "https"
+        # Strict: a request that another site causes comes without it, even where a link is followed.
         signed_in.set_cookie(
             self.logins.cookie, cookie, httponly=True, samesite="strict", secure=is_encrypted
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 APPROVALS: Final = "/approvals"
 _ANSWERS: Final = {"yes": True, "no": False}
+"""Decisions by the value of the button."""
 SCHEDULED: Final = "/scheduled"
 
 

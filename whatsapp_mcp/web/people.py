@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 SHOWN: Final = 50
+"""People on a page."""
 _QUERY: Final = 200
+"""Characters of what is looked for among names."""
 _TABS: Final = (
     Tab("", PEOPLE, "Everybody"),
     Tab("confirmed", f"{PEOPLE}?show=confirmed", "Confirmed by you"),

@@ -33,6 +33,7 @@ _NAME: Final = 200
 """Characters of what a tool or a chat is called."""
 TOKENS: Final = "/tokens"
 _CREATE: Final = "create token"
+"""Purpose of the form that makes a token."""
 _ACCOUNT: Final = "account "
 """Prefix of the name of an account's form field."""
 _MEANING: Final = {
@@ -245,6 +246,7 @@ class _Tokens:
         for account in accounts:
             self._check_account(account)
         token = await anyio.to_thread.run_sync(self.tokens.create, name, scopes, accounts or None)
+        # No redirect: the token would have to be kept for the page behind it.
         return await self._page(request, (name, token))
 
     def _check_account(self, name: str) -> None:

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Request"], Awaitable[Response]]
 _NOT_THERE: Final = (ChatNotFound, ContactNotFound, MessageNotFound, MediaUnavailable)
+"""Errors whose page has the HTTP status 404."""
 _MOST_FIELDS: Final = 32
+"""Fields of a form."""
 
 
 class NavigationEntry(NamedTuple):
@@ -127,6 +129,7 @@ class Site:
 
     def see(self, path: str) -> Response:
         """Send the browser on to a page of this account, after a form."""
+        # 303: the browser goes on with GET, and a page loaded again repeats no form (RFC 9110, 15.4.4).
         return RedirectResponse(f"{self.base}{path}", 303, headers())
 
     def opened(self) -> Opened:
@@ -220,11 +223,13 @@ class Site:
     def failed(self, request: Request, error: WhatsAppError) -> Response:
         """The page that says what went wrong."""
         code = 503 if isinstance(error, Busy) else 404 if isinstance(error, _NOT_THERE) else 400
+        # As long as the server starts, the page loads itself again.
         live = self.source.opened() is None
         return self.page(request, "error.html", "WhatsApp", live=live, code=code, error=error)
 
     def token(self, request: Request, purpose: str) -> str:
         """The token of a form with this purpose, in the session of a request."""
+        # With the cookie it holds in one session alone, and nothing has to be kept.
         said = f"{purpose}\n{request.cookies.get(self.cookie, '')}"
         return hmac.digest(self.key, said.encode(), "sha256").hex()
 

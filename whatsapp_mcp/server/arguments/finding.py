@@ -24,6 +24,7 @@ _CANDIDATES: Final = 20
 """Candidates that are looked at: those of the other kind are left out of them."""
 _NUMBER: Final = re.compile(r"@\+?(\d{5,20})(?!\w)", re.ASCII)
 EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})
+"""Names among the mentions that stand for all members."""
 
 
 async def find_group(services: Services, text: str, *, reading: bool = False) -> Chat:

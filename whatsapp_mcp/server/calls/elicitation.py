@@ -61,9 +61,11 @@ FORM: Final[dict[str, Any]] = {
 _IN_THE_ANSWER: Final = "2026-07-28"
 """The first version in which questions are answers."""
 _KEY: Final = "approval"
+"""Key of the question among what the host is asked for, and of its answer."""
 _LOOK_EVERY: Final = 20.0
 """Seconds for which the leader is asked at a time whether the person has decided elsewhere."""
 _PAGE: Final = "page"
+"""Key of a page among what the host is asked for, and of its answer."""
 _AGREED_WITHIN: Final = 300.0
 """Seconds in which the person agrees or not."""
 
@@ -195,6 +197,7 @@ async def _ask_now(
         start = anyio.current_time()
         # A host that answers with an error, or with anything but a choice, has not decided.
         with suppress(MCPError, ValidationError):
+            # With the id of the call, over HTTP the question takes the stream of its answer.
             answer = await context.session.elicit_form(_message(question, call), FORM, context.request_id)
             decision = _decision(answer, anyio.current_time() - start)
         tasks.cancel_scope.cancel()

@@ -19,6 +19,7 @@ BOUNDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 DONE: Final = "OK"
 CANCELLED: Final = "CANCELLED"
 FAILED: Final = "INTERNAL"
+"""Outcomes beside the codes of errors."""
 
 
 @dataclass(slots=True)

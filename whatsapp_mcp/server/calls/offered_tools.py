@@ -250,6 +250,7 @@ class RegisteredTool(Tool):
         offered: OfferedTool = self.offered
         try:
             called = partial(self._called, offered, arguments, context)
+            # Without a meter: every account counts its own calls.
             result = await contained(offered.spec.name, called)
         except WhatsAppError as error:
             return error_result(error, structured=self.structured)

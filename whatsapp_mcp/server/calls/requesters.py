@@ -138,6 +138,7 @@ def requester_of(context: Context[Any, Any]) -> Requester:
     principal = principal_of(request)
     over_http = principal.name if principal else UNKNOWN.principal
     return Requester(
+        # The prefix keeps the name that an application gives itself apart from those of tokens.
         Caller(f"stdio:{client}" if request is None else over_http, client),
         principal.scopes if principal else None,
         over_http=context.headers is not None,

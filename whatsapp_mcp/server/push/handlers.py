@@ -81,6 +81,7 @@ def serve_push(
     server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, subscribe)
     server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, unsubscribe)
     server.add_request_handler("completion/complete", types.CompleteRequestParams, complete)
+    # A client that began with `initialize` has no way to ask for changes of lists: it is told from then on.
     server.add_notification_handler("notifications/initialized", types.NotificationParams, initialized)
 
 

@@ -332,6 +332,7 @@ class Publisher:
                 for event in subscriber.lists & _changed(before, offered):
                     subscriber.tell(event)
             known = now
+            # `config.toml` is edited by hand, and nothing tells of it.
             await anyio.sleep(LOOK)
 
     def _sights(self) -> set[frozenset[str] | None]:

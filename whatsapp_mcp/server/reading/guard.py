@@ -102,6 +102,7 @@ class Guard:
         self._released: set[int] = set()
         """Refs of the messages of which a person has agreed in this call that they are handed out."""
         self._withholds = policy.withholds and not caller.is_trusted
+        # To be bound to a chat is a rule as well: no other may be read.
         has_rules = (policy.rules_reading and not caller.is_trusted) or bool(caller.chat)
         self._rules = ChatRules(archive, policy, caller.chat) if has_rules else None
 

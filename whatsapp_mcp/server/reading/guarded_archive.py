@@ -50,6 +50,7 @@ from whatsapp_mcp.server.reading.names import Names
 from whatsapp_mcp.server.reading.withholding import View
 
 _CUT: Final = "…"
+"""Ends a name that `cut_name` has cut."""
 
 
 class GuardedPeople(Guard):

@@ -136,6 +136,8 @@ class GuardedSearch(Guard):
             await self._look_up(
                 view, results.items, [each.chat for each in results.items], names_in(results.items)
             )
+            # The archive ends a search by relevance after one page; what is hidden of it is made up for from
+            # behind its last hit.
             if order == "relevance" and results.items and results.after:
                 return replace(results, next_cursor=results.after(len(results.items) - 1), notes=())
             return results

@@ -43,6 +43,7 @@ _DIGIT: Final = re.compile(r"\d")
 _DATES: Final = re.compile(
     r"(?<!\S)(?:before|until|after|since):(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?(?!\S)"
 )
+"""Operators with a date: their digits are none of a code."""
 
 
 class Masker:

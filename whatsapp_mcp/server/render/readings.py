@@ -26,6 +26,7 @@ _HEAD: Final = 16
 _LINE_BREAK: Final = 2
 """Characters by which a line break grows where it is shown on one line."""
 _TITLE: Final = 60
+"""Characters of the title of a page."""
 _ENGINE: Final = re.compile(r"[A-Za-z0-9 ._+-]{1,40}")
 """Names of engines come from the process that reads foreign files: what is none is not repeated."""
 _PAGES: Final = re.compile(r"(?P<first>\d{1,6})(?:(?P<open>-)(?P<last>\d{1,6})?|\+(?P<skip>\d{1,7}))?")
@@ -120,6 +121,8 @@ class Wanted:
                 )
                 return
             if length > room:
+                # By tenths: how long a text is when it is shown depends on the line breaks that are left in
+                # it.
                 while _shown_length(text) > room - _HEAD - _TITLE:
                     text = text[: len(text) * 9 // 10]
                 self.following = f"{page}+{skipped + len(text)}"

@@ -65,10 +65,13 @@ EXPLAINED: Final = ". A line without a sender is of the sender above"
 _LIKE_A_HEAD: Final = re.compile(r"[:꞉∶ː˸։׃︓﹕：]\s|[#﹟＃]\s?\d")
 """Pattern of text that could pass for the start of another line: the end of a head, or a ref."""
 _OPENS_NOTES: Final = ("(", "{", HEARD)
+"""What begins the notes of a line; a name that begins so stands in quotes where it could pass for them."""
 FULL_TEXT: Final = 4000
+"""Characters of a text in a full list, at least."""
 SHORTEST_TEXT: Final = 30
 """Characters that every message of a page keeps, however long the others are."""
 CHAT_TEXT: Final = 40
+"""Characters of a last message in a list of chats."""
 QUESTION_TEXT: Final = 100
 """Characters of a last message that may want an answer."""
 FULL_CHAT_TEXT: Final = 200

@@ -10,6 +10,7 @@ from whatsapp_mcp.text.zone import local
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MILLISECONDS: Final = 10**11
+"""A larger number is one of milliseconds: in seconds it would lie behind the year 5000."""
 DAY: Final = slice(10)
 """Slice of the day in an RFC 3339 time."""
 TIME: Final = slice(11, 16)

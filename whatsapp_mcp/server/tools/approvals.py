@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 KEY: Final = "whatsapp-mcp/approval"
 """Under which the card finds it in the metadata."""
 _MOST: Final = 4
+"""Pictures that a card shows."""
 _PIXELS: Final = 448
 """The longest side of a picture."""
 _ON_ITS_WAY: Final = frozenset({SendStatus.QUEUED, SendStatus.SENDING})
@@ -94,6 +95,7 @@ async def _settled(services: Services, send_id: int, wait: float) -> SendReport:
     """Wait for the outcome of a send, at most `wait` seconds, and return its report."""
     end = anyio.current_time() + wait
     while True:
+        # Before the report is read: a change between the two ends the wait at once.
         after = await services.archive.last_change()
         report = await services.archive.send_report(send_id, send_id=True)
         left = end - anyio.current_time()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MAX_NAME: Final = 100
 MAX_DESCRIPTION: Final = 2048
+"""WhatsApp's limits of a channel, in characters."""
 _LINK: Final = re.compile(r"(?:https?://)?(?:www\.)?whatsapp\.com/channel/([A-Za-z0-9_-]+)/?(?:\?.*)?")
 _POST: Final = re.compile(r"(\d{1,20}@newsletter)/(\d{1,15})")
 _CURSOR: Final = re.compile(r"post(\d{1,15})")
@@ -164,6 +165,7 @@ async def posts_of(services: Services, jid: str, limit: int, cursor: str | None)
     async with services.device() as device:
         (channel,) = await _shown(services, [await device.do(channels.channel, jid)])
         posts = await device.do(channels.channel_posts, channel.jid, count, int(before[1]))
+    # The posts come first, since a question names their numbers; none is shown before the yes.
     await services.archive.hand_out_channel(channel.jid, _amount(posts, count, cursor))
     posts = tuple(sorted(posts, key=lambda post: post.number))
     following = f"post{posts[0].number}" if len(posts) == count else None

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _GAPS_TOLD: Final = 3
+"""Gaps that are told one by one."""
 _IMPORTS_TOLD: Final = 3
+"""Imports that are told one by one."""
 _UNSAFE: Final = re.compile(r"[^\w-]+")
 
 

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TAKEOVER_PAUSE: Final = 0.5
+"""Seconds until another server that becomes the leader is asked."""
 _POLL: Final = 0.05
+"""Seconds between two looks at a connection that starts."""
 _EXPIRY_SLACK: Final = timedelta(seconds=1)
 """Time by which the library may withdraw its last code early."""
 FIRST_ANSWER_LIMIT: Final = 2.0

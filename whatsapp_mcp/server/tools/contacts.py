@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_NUMBERS: Final = 50
 """Numbers in one call: WhatsApp throttles many look-ups."""
 MAX_NAME: Final = 100
+"""Characters of a name that is saved."""
 PersonArg = Annotated[str, Field(description="Name, number or jid")]
 
 

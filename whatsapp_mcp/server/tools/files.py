@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 _MOST_FILES: Final = 30
 """Most files of an album; WhatsApp's apps allow 100, and process them slowly."""
 _IN_ALBUMS: Final = frozenset({"image", "video"})
+"""Kinds of files that make an album."""
 _SPOKEN: Final = frozenset({MessageKind.VOICE, MessageKind.AUDIO, MessageKind.VIDEO})
+"""Kinds whose transcript goes along with the file."""
 
 
 @tool("core", Effect.ACT, Audience.CHAT, result=SentData)

@@ -63,6 +63,7 @@ _MAX_QUESTION: Final = 255
 EDITABLE: Final = frozenset(
     {MessageKind.TEXT, MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.GIF, MessageKind.DOCUMENT}
 )
+"""Kinds with a text or a caption: WhatsApp lets nothing else of a message be edited."""
 EDIT_WINDOW: Final = timedelta(minutes=15)
 """Time in which WhatsApp's apps accept an edit; a later edit has no effect (its help pages)."""
 
@@ -146,6 +147,7 @@ async def send_contact(
 ) -> Result:
     """Send somebody's contact card."""
     services = await call.services()
+    # A card may be of somebody whom the archive does not know.
     if looks_like_number(contact):
         jid, known = str(parse_number(contact)), contact
     else:

@@ -39,7 +39,9 @@ _SHOWN: Final = 120
 DELETE_WINDOW: Final = timedelta(days=2, hours=12)
 """Time in which WhatsApp's apps accept a deletion; a later deletion has no effect (its help pages)."""
 _WAITING: Final = frozenset({SendStatus.HELD, SendStatus.SCHEDULED, SendStatus.QUEUED})
+"""States of a send that has not gone out."""
 _UNCLEAR: Final = frozenset({SendStatus.SENDING, SendStatus.UNKNOWN})
+"""States of a send that may have gone out."""
 _SENT: Final = frozenset({SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ})
 
 

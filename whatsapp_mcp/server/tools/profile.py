@@ -51,6 +51,7 @@ MAX_ABOUT: Final = 139
 MAX_STATUS: Final = 700
 """WhatsApp's limits, in characters."""
 _IN_STATUS: Final = frozenset({"image", "video", "gif"})
+"""Kinds of files that a status shows."""
 Setting = Literal["last_seen", "online", "photo", "about", "groups", "read_receipts", "calls"]
 _VALUES: Final = {
     "last_seen": ("all", "contacts", "none"),

@@ -163,10 +163,12 @@ async def list_messages(
         mentions_me=mentions_me or None,
     )
     notes: tuple[str, ...] = ()
+    # WhatsApp is asked for the newest posts alone; filters and context are questions to the archive.
     if jid is not None and Jid.parse(jid).is_channel and where == MessageFilter(chat=jid) and not context:
         try:
             return await posts_of(services, jid, limit, cursor)
         except (NotConnected, NotLinked) as error:
+            # The archive cannot go on at a cursor of WhatsApp's numbers.
             if cursor is not None:
                 raise
             notes = (f"Only what is stored here: {error.message}",)

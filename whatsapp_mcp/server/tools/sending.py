@@ -126,6 +126,7 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
     if not reply_to:
         return ReplyTarget()
     try:
+        # An id is unique in one chat alone, so the target's own message comes first.
         message = await services.archive.message(reply_to, chat=chat.jid)
     except MessageNotFound:
         message = await services.archive.message(reply_to)

@@ -75,7 +75,9 @@ class BoundedProtocol(H11Protocol):
     limits = ConnectionLimits()
     tls: ssl.SSLContext | None = None
     _deadline: asyncio.TimerHandle | None = None
+    """Closes a connection that brings no admitted request in time."""
     _stalled: asyncio.TimerHandle | None = None
+    """Closes a connection whose client does not read its answer."""
     _early: bytes | None = None
     """Bytes received right behind the TLS handshake; None outside of the handshake."""
     waiting_since: float = 0.0

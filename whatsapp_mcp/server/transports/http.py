@@ -304,6 +304,7 @@ def _speaking(
     async def speak() -> None:
         async with application.session_manager.run(), anyio.create_task_group() as tasks:
             tasks.start_soon(end)
+            # The port is open since it was bound: whoever is told of it waits in its backlog.
             begun()
             # serve() takes signals
             await server._serve(sockets=[place.listener])  # pyright: ignore[reportPrivateUsage]

@@ -38,6 +38,7 @@ _PLAIN: Final = {
     429: _Said("RATE_LIMITED", action="Wait as long as Retry-After says."),
     503: _Said("BUSY", action="Try again later."),
 }
+"""Refusals by HTTP status; where a message is empty, the plain text stays."""
 _LARGEST: Final = 4096
 """Bytes of an answer in plain text."""
 

@@ -28,6 +28,7 @@ _MOST_KEYS: Final = 4096
 MOST_SESSIONS: Final = 64
 """Sessions of one principal. Many clients never end theirs, so one more is no reason to refuse it."""
 _SESSION: Final = "mcp-session-id"
+"""Header that names a session (MCP 2025-11-25, transports)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ FOLDER: Final = "tokens"
 _PREFIX: Final = "wamcp_"
 """Lets people and secret scanners see what it is."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Names of tokens; they stand in the names of principals and in commands."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _SHORTEST: Final = 16
 _LONGEST: Final = 512
@@ -183,6 +184,7 @@ def _principal_of(name: str, token: str) -> str:
 def _write(path: Path, said: dict[str, Any], last_used: float) -> None:
     with _written(path.parent), draft_of(path) as draft:
         draft.write_text(json.dumps(said) + "\n", encoding="utf-8")
+        # Before it is in place: later, it could undo a use that was noted in between.
         os.utime(draft, (last_used, last_used))
         draft.replace(path)
 
@@ -221,6 +223,7 @@ def read_default(path: Path) -> str:
     """The token in `http-token`; empty where there is no usable one."""
     try:
         with path.open(encoding="ascii") as file:
+            # A longer file is no token, and is not read to its end.
             token = file.read(_LONGEST + 1).strip()
     except (OSError, UnicodeDecodeError):
         return ""

@@ -39,6 +39,7 @@ _INVITE: Final = re.compile(
     r"(?:https?://)?(?:chat\.whatsapp\.com/(?:invite/)?)?([A-Za-z0-9_-]{16,40})(?:\?.*)?"
 )
 _SENT_CODE: Final = re.compile(r"[A-Za-z0-9_-]{4,64}")
+"""Code of an invite that came as a message; its sender may put anything there."""
 
 
 @tool("groups", Effect.READ, Audience.NOBODY, result=InviteOrGroupData)
