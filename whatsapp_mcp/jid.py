@@ -36,6 +36,7 @@ _SERVERS = {
 }
 _PERSONS = {USER_SERVER, LID_SERVER, "hosted", "hosted.lid"}
 _KEPT = 1024
+"""Texts of which `is_person` remembers the answer: lists ask about the same people again and again."""
 _SPELLINGS = (
     (re.compile(r"55(\d\d)9?(\d{8})", re.ASCII), ("55{}9{}", "55{}{}")),
     (re.compile(r"521?(\d{10})", re.ASCII), ("52{}", "521{}")),
@@ -43,6 +44,7 @@ _SPELLINGS = (
 )
 """Numbers of a country, and how each may be written."""
 _NUMBER = re.compile(r"[+＋]?[\d\s().\-/\u2010-\u2015]{5,24}")
+"""Also as it is copied from a page: with a full-width plus, and any of the dashes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -122,6 +124,7 @@ def is_person(jid: str) -> bool:
 def number_of(jid: str | None) -> str | None:
     """The E.164 number in a PN jid; as `Jid.number`, of any text."""
     user, _, server = (jid or "").partition("@")
+    # `isdigit` alone is true of the digits of every script.
     return f"+{user}" if server == USER_SERVER and user.isascii() and user.isdigit() else None
 
 
@@ -171,6 +174,7 @@ def parse_number(text: str, region: str | None = None) -> Jid:
     import phonenumbers  # slow to import, and most processes start before they need it
 
     stripped = _visible(text)
+    # The region first: national digits may also read as a number of another country.
     attempts: list[tuple[str, str | None]] = [(stripped, region)] if region else []
     digits = re.sub(r"\D", "", stripped)
     attempts.append((f"+{digits if stripped.startswith(('+', '＋')) else digits.removeprefix('00')}", None))

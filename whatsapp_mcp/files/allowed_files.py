@@ -23,10 +23,12 @@ below."""
 _OF_ACCOUNTS: Final = ("accounts/*", "accounts/*/*", "accounts/*/client/*")
 """The patterns whose matches include the databases."""
 _FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
+"""O_PATH: a folder on the way need not be one that may be listed."""
 _FILE: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 """Without O_NONBLOCK a FIFO would hold whoever opens it."""
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 _HAS_OPENAT: Final = os.open in os.supports_dir_fd
+"""False on Windows."""
 
 _Identity = tuple[int, int]
 """Device and inode."""
@@ -93,6 +95,7 @@ def importable(path: Path, roots: Sequence[Path], home: Path) -> Path:
         allowed = [root.resolve() for root in roots]
     except (OSError, RuntimeError, ValueError) as error:
         raise _no_file() from error
+    # Nor a folder around the home: importing it would read what is inside.
     if resolved.is_relative_to(own) or own.is_relative_to(resolved):
         raise _outside()
     if not any(resolved.is_relative_to(root) for root in allowed):

@@ -13,6 +13,7 @@ HOME_VARIABLE: Final = "WHATSAPP_MCP_HOME"
 SERVER_LOG: Final = "server.log"
 """The log of the servers of all accounts."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Also a folder's: no separator, nothing hidden, and nothing that a command takes for an option."""
 
 
 def home_in(environment: Mapping[str, str]) -> Path:

@@ -126,6 +126,7 @@ def safe_name(ref: int, given: str | None, mime_type: str | None, detected_type:
         suffix = mimetypes.guess_extension(detected_type) or suffix
     if not _EXTENSION.fullmatch(suffix):
         suffix = mimetypes.guess_extension((mime_type or "").partition(";")[0].strip()) or ".bin"
+    # The last extension decides what a desktop does; the one before still tells a person what it is.
     return f"{ref}{suffix}.bin" if suffix in _STARTED else f"{ref}{suffix}"
 
 

@@ -14,6 +14,7 @@ _PARAMETERS: Final = re.compile(r';(?:([^=;:"]+)=)?("[^"]*"|[^;:"]*)')
 _MOST_PARAMETERS: Final = 20
 _ESCAPES: Final = re.compile(r"\\([nN,;:\\])")
 _LATIN: Final = frozenset({"iso-8859-1", "windows-1252"})
+"""Both are read as windows-1252, as browsers do (WHATWG Encoding Standard)."""
 
 
 class Property(NamedTuple):
@@ -46,6 +47,7 @@ def unfolded(lines: Iterable[str]) -> Iterator[str]:
         elif pieces:
             yield "".join(pieces)
             pieces, size = [], 0
+        # Base64 ends with `=` too, so the line has to name its encoding.
         is_soft = line.endswith("=") and (is_soft or "QUOTED-PRINTABLE" in line[:200].upper())
         piece = (line[:-1] if is_soft else line)[: max(0, LINE - size)]
         size += len(piece)

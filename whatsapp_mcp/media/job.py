@@ -87,6 +87,7 @@ Use a smaller one.
 """
 """Actions that the error of a job may suggest."""
 _PLACE: Final = re.compile(r"\w{1,60}(?: at [\w.-]{1,60}:\d{1,6})?")
+"""A class and a line of code; no words of a file have this form."""
 
 
 class Said(NamedTuple):
@@ -146,6 +147,7 @@ def done(job: Job, file: BinaryIO, options: dict[str, Any]) -> Outcome:
         return {"error": error.to_payload()}, b""
     except MemoryError:
         error = TooLong("Reading the file takes more memory than is allowed.", "Use a smaller file.")
+        # `spent` makes the server end this process: little memory is left for the next job.
         return {"error": error.to_payload(), "spent": True}, b""
     except Exception as error:  # noqa: BLE001
         # Its place, not its words: they may quote the file.

@@ -56,6 +56,7 @@ def first_url(text: str) -> str | None:
     if match is None:
         return None
     url = match[0]
+    # A parenthesis that was opened in the URL belongs to it, as in many addresses of Wikipedia.
     while url[-1] in _AFTER_A_URL and not (url[-1] == ")" and url.count("(") >= url.count(")")):
         url = url[:-1]
     return url

@@ -42,6 +42,7 @@ _LOWEST_RATE: Final = 4_000
 _HIGHEST_RATE: Final = 400_000
 """Samples of a second; from what is outside, a resampler makes very much of very little."""
 _LOUDEST: Final = 100
+"""WhatsApp draws bars from 0 to 100."""
 _RATE: Final = 48_000
 _BIT_RATE: Final = 32_000
 _OPUS_FRAME: Final = 960
@@ -234,6 +235,7 @@ def _clip(frames: Iterable[tuple[float, Image.Image]]) -> Outcome:
         buffer, "w", format="mp4", options={"movflags": "faststart"}, io_open=_reader_of(buffer)
     ) as output:
         for count, (seconds, image) in enumerate(frames):
+            # An encoder takes only rising times; those in a file may repeat, or go back.
             pts, before = max(pts + 1, round(seconds * 1000)), pts
             if pts > MAX_CLIP_SECONDS * 1000 or count >= MAX_CLIP_FRAMES:
                 raise TooLong(f"A GIF has at most {MAX_CLIP_SECONDS} seconds.", "Send it with kind video.")
@@ -247,6 +249,7 @@ def _clip(frames: Iterable[tuple[float, Image.Image]]) -> Outcome:
         if stream is None:
             raise Unsupported("The file contains no pictures.", "Send it with kind document.")
         output.mux(stream.encode(None))
+    # The last frame is taken to be shown as long as the one before it.
     return {**facts, "duration": max(1, round((2 * pts - before) / 1000))}, buffer.getvalue()
 
 

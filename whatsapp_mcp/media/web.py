@@ -198,4 +198,5 @@ async def _looked_up(name: str, port: int) -> list[Address]:
         OSError, UnicodeError: It has none.
     """
     entries = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    # The zone of a link-local address (`fe80::1%eth0`) says nothing of whether it is public.
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]

@@ -39,11 +39,17 @@ Source = bytes | IO[bytes]
 
 PROGRAM: Final = module_command("whatsapp_mcp.media.jobs")
 IDLE_SECONDS: Final = 60.0
+"""Seconds that a process is kept without a job."""
 START_SECONDS: Final = 20.0
+"""Seconds to load the decoders and do each job once."""
 JOBS_PER_PROCESS: Final = 200
+"""Jobs after which a process is replaced, whatever they leaked."""
 _PING_SECONDS: Final = 5.0
+"""Seconds in which a process that was kept has to answer before it gets a job."""
 _REAP_SECONDS: Final = 2.0
+"""Seconds until a killed process is given up; the kernel may hold it in a system call."""
 _QUEUE_SECONDS: Final = 120.0
+"""Seconds that a job waits for its turn."""
 _MAX_WAITING: Final = 64
 _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2"}
 """Arenas of malloc are address space, which is limited."""
@@ -193,6 +199,7 @@ class Worker:
             InvalidArgument, MediaUnavailable: As the job raised it.
         """
         async with self._in_turn():
+            # Until the reply is whole: a process left in the middle of a job would answer it to the next one.
             usable = False
             try:
                 channel = await self._started()
@@ -226,6 +233,7 @@ class Worker:
                 await self._turn.acquire()
                 try:
                     await self._turns.acquire()
+                # Cancelled meanwhile: the next job of this worker takes the place.
                 except BaseException:
                     self._turn.release()
                     raise
@@ -269,6 +277,7 @@ class Worker:
         process = self._process
         if process is None:
             return
+        # Shielded: a cancelled caller is the very case in which the process is busy and has to end.
         with anyio.CancelScope(shield=True), anyio.move_on_after(_REAP_SECONDS):
             with suppress(ProcessLookupError):
                 process.kill()
@@ -335,6 +344,7 @@ class _WorkerPipes:
         return decoded, await self._replies.receive_exactly(body)
 
     async def _why_it_ended(self, limits: Limits) -> WhatsAppError:
+        # The pipes close a moment before the exit status is there.
         with anyio.move_on_after(_REAP_SECONDS):
             await self._process.wait()
         if took_too_long(self._process.returncode):

@@ -20,6 +20,7 @@ LINKED_DEVICES: Final = "Settings (iPhone) or the ⋮ menu (Android) → Linked 
 """Menu path in WhatsApp on a phone where linked devices are listed and added."""
 
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,30}")
+"""Form of a state's name; no other text passes for a state of a later version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ def name_only(message: Message, inside: Container[str]) -> None:
         inside: The `mention_keys` of those who may be named; the owner always may.
     """
     message.mentions = _named_only(message.mentions, inside)
+    # What the archive does not have is quoted as the reply tells it, with any author that it likes.
     if message.quote is not None and message.quote.ref is None:
         message.quote = replace(message.quote, sender_name=None)
 

@@ -18,6 +18,7 @@ from importlib.metadata import version as version_of
 from typing import Final
 
 _FIRST: Final = ("0.5.2",)
+"""The oldest version that the package accepts; all of `_WORKING` was verified with it."""
 
 
 class CapabilityState(StrEnum):
@@ -67,6 +68,7 @@ class Capability:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
+    # Compared as numbers: as text, 0.10 would come before 0.9.
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 

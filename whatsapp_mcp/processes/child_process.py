@@ -27,6 +27,7 @@ SENDING: Final = "sending"
 RECEIVED: Final = "received"
 """The folder in that of a client process in which it puts what the leader has asked for."""
 _BOUND: Final = "whatsapp_mcp.processes.sandbox.bound_process"
+"""The kernel binds only the process that asks for it, so this module asks and then becomes the command."""
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -60,6 +61,7 @@ def bound(command: tuple[str, ...], environment: Mapping[str, str]) -> tuple[tup
     """Return the command and environment to start; on Linux, wrapped so that it ends with this process."""
     if sys.platform != "linux":
         return command, dict(environment)
+    # The module that binds needs them to be found; it drops them again, for the command has its own.
     ours = {name: _named(value) for name, value in kept_variables().items() if name not in environment}
     dropped = ",".join(ours)
     started = module_command(_BOUND, str(os.getpid()), dropped, *command)

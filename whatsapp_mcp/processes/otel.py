@@ -48,6 +48,7 @@ class OtelTracer:
     @contextmanager
     def span(self, name: str, parent: str | None, *, is_root: bool) -> Iterator[None]:
         """Record a span around the block with OpenTelemetry."""
+        # An empty context, since None stands for the current one.
         context = Context() if is_root else None
         if parent is not None:
             context = _FORMAT.extract({_HEADER: parent}, Context())

@@ -113,3 +113,4 @@ def flush() -> None:
 
 
 _NOTHING: Final = nullcontext()
+"""Without state, so that all blocks share it: what is not recorded makes no object."""

@@ -25,6 +25,7 @@ from whatsapp_mcp.system import (
 )
 
 _NEW_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+"""Lower case alone: some file systems take names that differ in case for one."""
 RENAMING: Final = ".renaming"
 """A file beside the folders of accounts: which rename has begun, `[old, new]`."""
 REMOVING: Final = ".removing-"
@@ -74,6 +75,7 @@ class AccountFolder:
                 has moved.
         """
         if not self.path.exists():
+            # An account that is there keeps its name, also one that a new account could not have.
             check_new_name(self.name)
         self.check_unmoved()
         of_clients = self.client, self.received, self.sending
@@ -233,6 +235,7 @@ class AccountFolder:
         """
         shared = runtime_folder()
         if shared is not None:
+            # Of the resolved path, so that all servers find it; a digest, since a socket's path has a limit.
             digest = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:20]
             return shared / f"{digest}.sock"
         own = self.path.resolve() / "leader.sock"

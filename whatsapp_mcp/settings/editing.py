@@ -66,6 +66,7 @@ def with_comments_kept(before: str, after: str) -> str:
     """The text after a change, with the comments and empty lines that ended what was deleted or replaced."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     kept: list[str] = []
+    # Of more than 200 lines, autojunk ignores those that occur often, as empty ones do.
     for tag, begin, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         kept += new[first:last]
         if tag in {"delete", "replace"}:
@@ -109,6 +110,7 @@ def _checked(edit: Callable[[], str], wanted: dict[str, Any]) -> str:
         text = edit()
         if _without_empty(tomllib.loads(text)) == _without_empty(wanted):
             return text
+    # tomlkit fails in many ways on what it cannot edit; the person then edits the file.
     except (TOMLKitError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass
     raise _by_hand()

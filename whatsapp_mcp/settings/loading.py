@@ -59,6 +59,7 @@ _OF_A_DISK: Final = (
     ("media", "total_megabytes"),
     ("media", "keep", "total_megabytes"),
 )
+"""Limits that only whoever runs the machine can know."""
 _SAID: Final = {
     "extra_forbidden": "unknown setting",
     "model_type": "it is a section, not a value",
@@ -306,6 +307,7 @@ class _Reading(NamedTuple):
         Raises:
             InvalidArgument: A value is invalid.
         """
+        # The environment is laid over them in place, and the readings of all accounts share their tables.
         values = copy.deepcopy(dict(values))
         overlay_environment(values)
         try:
@@ -361,6 +363,7 @@ def config_text(home: Path) -> str:
     """
     config = home / "config.toml"
     try:
+        # Editors on Windows may put a byte order mark first.
         return config.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return ""

@@ -119,6 +119,7 @@ class QuietHours(NamedTuple):
             ValueError: It is not written so.
         """
         match = _SPAN.fullmatch(text.strip())
+        # Equal times could mean all of the day or nothing of it.
         if match is None or match[1] == match[2]:
             raise ValueError(f"{text!r} is not a span of the clock such as 22:00-07:00")
         return cls(time.fromisoformat(match[1]), time.fromisoformat(match[2]))
@@ -256,6 +257,7 @@ class Settings(Section):
         if value is not None:
             try:
                 zoneinfo.ZoneInfo(value)
+            # OSError: `America` is a folder of the zones (IsADirectoryError).
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
                 raise ValueError(f"{value!r} is no IANA time zone") from None
         return value

@@ -71,7 +71,9 @@ class EndTimer:
         if sys.platform != "linux":
             raise _missing()
         self._library = _library()
+        # `timer_t` is a pointer in the C library; an int would cut it off on 64 bits.
         self._timer = ctypes.c_void_p()
+        # SIGKILL can be neither caught nor blocked: no library in this process puts the end off.
         event = _Event(None, signal.SIGKILL, _BY_SIGNAL)
         self._call("timer_create", time.CLOCK_BOOTTIME, ctypes.byref(event), ctypes.byref(self._timer))
 

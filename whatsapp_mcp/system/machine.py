@@ -16,15 +16,19 @@ from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 
 _M_ARENA_MAX: Final = -8
+"""Parameter of mallopt(3), from glibc's malloc.h."""
 _ARENAS: Final = 2
 _BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
 _BOOT_LIMIT: Final = 5.0
+"""Seconds that sysctl may take on macOS."""
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+"""Space, tab, newline and backslash, which mountinfo writes as octal numbers."""
 _MOUNTED_ON_MACOS: Final = re.compile(r".+ on (/.*) \(([\w-]+)[,)]")
 _LIMIT: Final = 2.0
 """Seconds that the list of mounts may take on macOS."""
 _DRIVE_REMOTE: Final = 4
+"""`DRIVE_REMOTE` of Windows: a network drive."""
 
 
 class System(StrEnum):
@@ -54,6 +58,7 @@ def limit_memory(most: int) -> None:
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        # A process without privileges cannot raise its hard limit (setrlimit(2)).
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
 
@@ -116,6 +121,7 @@ def read_mountinfo(text: str) -> list[Mount]:
     """The mounts in a `/proc/PID/mountinfo` (proc_pid_mountinfo(5))."""
     mounts: list[Mount] = []
     for line in text.splitlines():
+        # The number of optional fields before the dash varies: the type is found only from there.
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
         if len(fields) > 4 and after:

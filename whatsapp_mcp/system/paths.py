@@ -21,6 +21,7 @@ HAS_MODES: Final = HERE is not System.WINDOWS
 SHELL_CHARACTERS: Final = frozenset('&|<>^%!"')
 """Characters with a special meaning for cmd.exe of Windows, which also runs the scripts of npm."""
 _OTHERS: Final = 0o077
+"""Bits of a mode for the group and for all others."""
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 _DRAFT: Final = re.compile(r"\.[a-z0-9_]{8}\.part$")
 """The names that `draft_of` gives."""
@@ -105,6 +106,7 @@ def _make_own(folder: Path) -> bool:
     """Make a folder private to this user; whether that is what it is then."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+        # Not stat: whoever puts a symbolic link there would choose the folder in which the sockets lie.
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or is_foreign(status):
             return False
@@ -178,6 +180,7 @@ def sync_folder(folder: Path) -> None:
     Raises:
         OSError: They cannot be written.
     """
+    # Windows opens no folder as a file, so that there is nothing to sync.
     if os.name == "nt":
         return
     opened = os.open(folder, os.O_RDONLY)
@@ -198,6 +201,7 @@ def write_private(path: Path, content: bytes, *, synced: bool = False) -> None:
     Raises:
         OSError: It cannot be written.
     """
+    # The inner context ends first: Windows renames no file that is still open.
     with replaced(path) as draft, draft.open("wb") as file:
         file.write(content)
         if synced:
@@ -216,6 +220,7 @@ def read_or_make(path: Path, content: bytes) -> bytes:
     if not path.exists():
         with draft_of(path) as draft:
             draft.write_bytes(content)
+            # A link, not a rename: where another process was first, a rename would replace its content.
             with suppress(FileExistsError):
                 os.link(draft, path)  # whole or not at all
     return path.read_bytes()

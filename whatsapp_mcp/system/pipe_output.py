@@ -13,7 +13,9 @@ from typing import Final
 import anyio.to_thread
 
 _OUTPUT: Final = 1
+"""Descriptor of standard output: libraries in C and Go write to it past `sys.stdout`."""
 _LOG: Final = 2
+"""Descriptor of standard error."""
 
 
 def _tells_room(fd: int) -> bool:
@@ -61,6 +63,7 @@ class PipeOutput:
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
+        # A signal can cut even a blocking write short (write(2)).
         while rest:
             rest = rest[os.write(self._fd, rest) :]
 
@@ -74,6 +77,7 @@ def claimed_output() -> Generator[PipeOutput | None]:
     if sys.platform == "win32":
         yield None
         return
+    # Text that is still buffered would otherwise come out on standard error.
     sys.stdout.flush()
     fd = os.dup(_OUTPUT)
     os.dup2(_LOG, _OUTPUT)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 IDLE_PRIORITY: Final = subprocess.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 0
 """`creationflags` of a process that leaves the processors to others; on Unix it calls `lower_priority`."""
 _FINDS_FILES: Final = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
+"""Variables by which programs find their files; none that usually holds a secret."""
 _ON_WINDOWS: Final = (
     "APPDATA",
     "COMSPEC",
@@ -73,6 +74,7 @@ def kill_group(process: Process) -> None:
         if sys.platform == "win32":
             process.kill()
         else:
+            # The process leads its session, so its process group has the same number.
             os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -80,6 +82,7 @@ def leave_terminal() -> None:
     """Keep the terminal's signals away from this process: whoever started it decides when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
+        # A process that leads a group already cannot begin a session (setsid(2)).
         with suppress(PermissionError):
             os.setsid()
 
@@ -179,6 +182,7 @@ def _handled(numbers: list[signal.Signals]) -> Generator[AsyncIterator[signal.Si
     loop, came = asyncio.get_running_loop(), asyncio.Queue[signal.Signals]()
 
     def take(number: int, _: FrameType | None) -> None:
+        # A handler runs in the main thread between two instructions: only this wakes a loop that sleeps.
         loop.call_soon_threadsafe(came.put_nowait, signal.Signals(number))
 
     former = {number: signal.signal(number, take) for number in numbers}

@@ -25,7 +25,9 @@ from whatsapp_mcp.system.paths import own_user, write_private
 SOCKET_PATH_LIMIT: Final = 103
 """Bytes of a unix socket's path on macOS; Linux allows 107."""
 _LOOPBACK: Final = "127.0.0.1"
+"""By number: the name localhost may lead to ::1 as well, where nobody listens."""
 _SECRET_BYTES: Final = 32
+"""256 bits of chance."""
 _SOL_LOCAL: Final = 0
 _LOCAL_PEERCRED: Final = 1
 """Socket option of macOS (sys/un.h) for the peer's credentials; Python names neither it nor its level."""
@@ -156,6 +158,7 @@ def _user_behind(connection: socket.socket) -> int | None:
         return user
     if sys.platform == "darwin":
         found = user_of_xucred(connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size))
+        # No user has this number: a peer whose credentials cannot be read is refused; None would admit it.
         return -1 if found is None else found
     return None
 

@@ -23,6 +23,7 @@ from whatsapp_mcp.system import draft_of, sync_folder
 Progress = Callable[[str], None]
 """Called with the name of each file that is done."""
 _INCREMENTAL: Final = 2
+"""`PRAGMA auto_vacuum` of the new file, which takes it only before its first table."""
 _KEPT: Final = ("user_version", "application_id")
 """Pragmas that `sqlcipher_export` does not copy."""
 
@@ -57,6 +58,7 @@ def decrypt(vault: Vault, databases: Sequence[Path], files: Sequence[Path], prog
     """
     if not vault.exists:
         return
+    # Before the step is noted: with a wrong key the account stays as it is.
     vault.unlock()
     vault.set_step(Step.DECRYPTING)
     for path in databases:
@@ -80,6 +82,7 @@ def _of_files(vault: Vault, change: Callable[[Sequence[Path], bytes], None], fil
 def _convert(path: Path, key: DatabaseKey | None, progress: Progress, *, encrypts: bool) -> None:
     if not path.exists() or key is None:
         return
+    # Drafts of processes that were killed, each as large as the database.
     for left in path.parent.glob(f"{path.name}.*.part"):
         left.unlink()
     try:
@@ -99,6 +102,7 @@ def _is_encrypted(path: Path, key: DatabaseKey) -> bool:
     if not path.stat().st_size:
         return False
     try:
+        # Without `may_be_plain`: a plain file has to fail here, not to be opened.
         connect(path, DatabaseKey(key.secret)).close()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
@@ -128,10 +132,12 @@ def _rewrite(path: Path, key: DatabaseKey, *, encrypts: bool) -> None:
             db.execute("DETACH converted")
             expected = _counted(db)
         with closing(connect(draft, next_key)) as db:
+            # The mode stands in the file's header, which the export does not copy.
             db.execute("PRAGMA journal_mode = WAL")
             (state,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if state != "ok" or _counted(db) != expected:
                 raise Busy(f"{path.name} was not copied whole.", "Run `whatsapp-mcp archive check`.")
+        # Synced before the rename: after a power cut the name could stand for a file without its content.
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
         draft.replace(path)

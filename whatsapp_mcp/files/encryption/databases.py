@@ -28,6 +28,7 @@ _CURSOR_METHODS: Final = (
     "fetchmany",
     "fetchone",
 )
+"""Iteration too: SQLite reads rows, and fails, while they are fetched."""
 _CONNECTION_METHODS: Final = ("close", "commit", "execute", "executemany", "executescript", "rollback")
 _NO_DATABASE: Final = 26
 """SQLITE_NOTADB: a plain file that is read with a key, or an encrypted one without."""

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 SEALED: Final = ".sealed"
 _MAGIC: Final = b"wa-seal1"
+"""Authenticated with every chunk as well, so that no other version passes for this one."""
 _SALT_BYTES: Final = 16
 _CHUNK: Final = 64 * 1024
+"""Bytes of content under one tag: a reader holds no more, and gives out none that is not verified."""
 _TAG: Final = 16
+"""Bytes that AES-GCM adds to a chunk."""
 
 
 def sealed(path: Path) -> Path:
@@ -128,4 +131,5 @@ def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bool]]:
 def _numbered(chunks: Iterator[tuple[bytes, bool]]) -> Iterator[tuple[bytes, bytes]]:
     """The nonce of each chunk, and the chunk."""
     for number, (chunk, is_last) in enumerate(chunks):
+        # 12 bytes, as AES-GCM takes them. A counter is safe: no other file has this key.
         yield number.to_bytes(11, "big") + bytes((is_last,)), chunk

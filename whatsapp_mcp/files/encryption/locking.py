@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 _CONTEXT: Final = b"whatsapp-mcp encryption.json 1"
+"""Authenticated with the key: what was locked for another purpose does not open here."""
 _KEY_BYTES: Final = 32
 _SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
@@ -48,6 +49,7 @@ def unlocked(held: bytes, locks: Iterable[Mapping[str, str]]) -> bytes | None:
 
 def key_for(files_key: bytes, purpose: str) -> bytes:
     """The key of one file, from which no other can be found."""
+    # No salt: the input is a random key already, and the same purpose has to give the same key again.
     return HKDF(SHA256(), _KEY_BYTES, salt=None, info=purpose.encode()).derive(files_key)
 
 

@@ -97,6 +97,7 @@ def new_key() -> bytes:
 def _of_file(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
+            # Of what was opened: the path may name another file a moment later.
             if open_to_others(os.fstat(file.fileno())) is not None:
                 raise InvalidArgument(f"Others may read the key in {path}.", f"chmod 600 {path}")
             key = file.read(_LONGEST + 1).strip()
@@ -118,6 +119,7 @@ def _of_command(command: str) -> bytes:
     try:
         done = subprocess.run(
             shlex.split(command),
+            # A server's standard input may be the MCP connection, from which the command must not read.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             timeout=_COMMAND_LIMIT,

@@ -42,6 +42,7 @@ class Vault:
     def __init__(self, folder: Path, source: KeySource | None = None) -> None:
         self._file = folder / FILE_NAME
         self.source = source
+        # Held while the key is read: threads that open databases at once ask the person's command once.
         self._lock = threading.Lock()
         self._opened: tuple[bytes, bytes] | None = None
 

@@ -37,6 +37,7 @@ PAUSE: Final = 0.5
 SHORT_PAUSE: Final = 0.01
 """The same where others were ended for it."""
 WARN_EVERY: Final = 60.0
+"""Seconds from one warning that no connection can be accepted to the next."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Guest:
     def admit(self) -> None:
         """Let it stay: it has shown that it may call."""
         self.has_greeted = True
+        # The deadline was that of the greeting alone.
         self._scope.deadline = math.inf
         self._leave(self)
 
@@ -71,6 +73,7 @@ class Admission:
     def __init__(self, name: str, most: int) -> None:
         self._name = name
         self._places = anyio.Semaphore(most)
+        # A dict keeps the order of arrival: the oldest comes first, and any of them leaves at once.
         self._ungreeted: dict[Guest, None] = {}
         self._warned_at = -math.inf
 
@@ -175,6 +178,7 @@ async def greeted_peer(
         if method == HELLO:
             greeting = await hello(params)
             if guest.has_greeted:
+                # Before that, each stranger could make this process hold a whole large frame in memory.
                 peer.allow_frames(FRAME_LIMIT)
             return greeting
         if not guest.has_greeted:

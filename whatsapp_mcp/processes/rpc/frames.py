@@ -12,6 +12,7 @@ FRAME_LIMIT: Final = 64 * 1024 * 1024
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INTERNAL_ERROR = -32700, -32600, -32601, -32603
 """Codes of JSON-RPC."""
 _OUR_ERROR = -32000
+"""JSON-RPC 2.0 leaves -32099 to -32000 to implementations."""
 
 
 def encoded(message: dict[str, Any], limit: int) -> bytes:
@@ -60,6 +61,7 @@ class LineBuffer:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        # Joined once a line is whole: adding to one bytes object would copy a large frame for every chunk.
         self._parts: list[bytes] = []
         self._size = 0
 

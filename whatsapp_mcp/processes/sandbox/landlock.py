@@ -24,6 +24,7 @@ _RESTRICT_SELF: Final = 446
 _VERSION: Final = 1
 """Flag of `landlock_create_ruleset`: return the newest version of the interface (linux/landlock.h)."""
 _PATH_BENEATH: Final = 1
+"""`LANDLOCK_RULE_PATH_BENEATH` (linux/landlock.h)."""
 WRITE_FILE: Final = 1 << 1
 READ_FILE: Final = 1 << 2
 READ_DIR: Final = 1 << 3
@@ -38,11 +39,13 @@ _KNOWN: Final = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 5: 0xFFFF}
 BIND_TCP: Final = 1 << 0
 CONNECT_TCP: Final = 1 << 1
 _HAS_TCP: Final = 4
+"""Version of the interface that restricts TCP (Linux 6.7)."""
 ABSTRACT_UNIX_SOCKET: Final = 1 << 0
 """Connecting to an abstract Unix socket (a name without a file) that another process has made."""
 SIGNAL: Final = 1 << 1
 """Sending a signal to a process that is not confined in the same way."""
 _HAS_SCOPES: Final = 6
+"""Version of the interface that has scopes (Linux 6.12)."""
 
 
 def apply_landlock(files: Iterable[tuple[Path, int]], *, network: int, scopes: int) -> int:
@@ -64,6 +67,7 @@ def apply_landlock(files: Iterable[tuple[Path, int]], *, network: int, scopes: i
     if version < 1:  # not built in, or switched off at boot
         return 0
     known = max(rights for since, rights in _KNOWN.items() if since <= version)
+    # The structure grows with the versions, and a kernel refuses fields that it does not know (E2BIG).
     attributes = struct.pack("=Q", known)
     if version >= _HAS_TCP:
         attributes += struct.pack("=Q", network)
@@ -74,6 +78,7 @@ def apply_landlock(files: Iterable[tuple[Path, int]], *, network: int, scopes: i
         raise failure("landlock_create_ruleset")
     try:
         for path, rights in files:
+            # A rule may grant only what the ruleset takes away (EINVAL).
             _allow(ruleset, path, rights & known)
         if system_call(_RESTRICT_SELF, ruleset, 0):
             raise failure("landlock_restrict_self")
@@ -84,11 +89,13 @@ def apply_landlock(files: Iterable[tuple[Path, int]], *, network: int, scopes: i
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
+        # O_PATH needs no right to read, and neither waits for a FIFO nor wakes a device.
         beneath = os.open(path, os.O_PATH)
     except OSError:  # not on this system
         return
     try:
         if not stat.S_ISDIR(os.fstat(beneath).st_mode):
+            # The kernel refuses rights on folders in the rule for a file (EINVAL).
             rights &= _OF_FILES
         # `struct landlock_path_beneath_attr` is packed.
         if system_call(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, beneath), 0):

@@ -79,6 +79,7 @@ _JUMP_IF_ANY_BIT: Final = 0x45
 _RETURN: Final = 0x06
 _ALLOW: Final = 0x7FFF0000
 _FAIL: Final = 0x00050000
+"""SECCOMP_RET_ERRNO: the call fails with the error in the lower 16 bits, and the process goes on."""
 _JUMP_IF_AT_LEAST: Final = 0x35
 _NUMBER: Final = 0
 _ARCHITECTURE: Final = 4
@@ -173,6 +174,7 @@ def _machine() -> _Machine | None:
 
 def _install(machine: _Machine, instructions: Iterator[_Instruction]) -> None:
     packed = b"".join(struct.pack("=HBBI", *each) for each in instructions)
+    # `struct sock_filter` has 8 bytes.
     program = _Program(len(packed) // 8, packed)
     if system_call(machine.seccomp, _SET_MODE_FILTER, _TSYNC, program):
         raise failure("seccomp")
@@ -263,11 +265,13 @@ def _network_alone(machine: _Machine, families: tuple[int, ...]) -> Iterator[_In
     for family in families:
         yield _JUMP_IF_EQUAL, 0, 1, family
         yield _RETURN, 0, 0, _ALLOW
+    # As a kernel without that family answers (socket(2)), which libraries expect.
     yield _RETURN, 0, 0, _FAIL | errno.EAFNOSUPPORT
 
 
 def _computing(machine: _Machine, *, sizes: bool) -> Iterator[_Instruction]:
     yield from _own_calls(machine)
+    # The numbers of x32 need no test of their own: none of them is allowed.
     for number in map(int, machine.allowed.split()):
         yield _JUMP_IF_EQUAL, 0, 1, number
         yield _RETURN, 0, 0, _ALLOW

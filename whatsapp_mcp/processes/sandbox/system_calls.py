@@ -28,6 +28,7 @@ def system_call(number: int, *arguments: int | bytes | ctypes.Structure | None) 
         else each
         for each in arguments
     )
+    # `use_errno` keeps the error: Python's own calls may overwrite the C library's before it is read.
     return ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *wide)
 
 
