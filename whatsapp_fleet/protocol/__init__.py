@@ -4,14 +4,41 @@ Nothing here reads a clock, a database or a network. The code that leads account
 so does the simulation that looks for histories in which they fail (`tests/fleet/simulation`).
 """
 
-from whatsapp_fleet.protocol.appends import Append, AppendOutcome, NextMove
-from whatsapp_fleet.protocol.assignment import Candidate, assigned, ranked
-from whatsapp_fleet.protocol.attempts import STABLE, UNSUPPORTED_PAUSE, Pause, Quarantine, after_failure
-from whatsapp_fleet.protocol.durability import Durability
-from whatsapp_fleet.protocol.lease import Challenge, Contact, LeaseTimes, OwnLease, Sighting
-from whatsapp_fleet.protocol.positions import Position, Stamp, is_rewound
-from whatsapp_fleet.protocol.replaced import Reconnect, StayDisconnected, after_replaced
-from whatsapp_fleet.protocol.takeover import RESTART, TAKEOVER, EpochRaise, Lease, Step, may_raise
+from whatsapp_fleet.protocol.appends import (
+    Append,
+    AppendOutcome,
+    Durability,
+    NextMove,
+    Position,
+    Stamp,
+    is_rewound,
+)
+from whatsapp_fleet.protocol.assignment import (
+    STABLE,
+    UNSUPPORTED_PAUSE,
+    Candidate,
+    Pause,
+    Quarantine,
+    after_failure,
+    assigned,
+    ranked,
+)
+from whatsapp_fleet.protocol.lease import (
+    RESTART,
+    TAKEOVER,
+    Challenge,
+    Contact,
+    EpochRaise,
+    Lease,
+    LeaseTimes,
+    OwnLease,
+    Reconnect,
+    Sighting,
+    StayDisconnected,
+    Step,
+    after_replaced,
+    may_raise,
+)
 
 __all__ = [
     "RESTART",
