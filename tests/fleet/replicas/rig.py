@@ -10,9 +10,9 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.stapled import StapledByteStream
 
-from whatsapp_fleet.node.replicas.leaders import AccountLeader
+from whatsapp_fleet.node.replicas.directory import AccountLeader
+from whatsapp_fleet.node.replicas.fleet_accounts import RemoteAccount
 from whatsapp_fleet.node.replicas.peers import Peers
-from whatsapp_fleet.node.replicas.remote import RemoteAccount
 from whatsapp_fleet.node.replicas.serving import Served
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.processes.rpc import Guest

@@ -13,10 +13,9 @@ from anyio.abc import ByteStream
 
 from whatsapp_fleet.database import AccountRow, DatabaseCalls, RunRow
 from whatsapp_fleet.node import serve_replica
-from whatsapp_fleet.node.replicas.directory import FleetDirectory, _Seen
+from whatsapp_fleet.node.replicas.directory import LEADER_LIMIT, FleetDirectory, _Seen
 from whatsapp_fleet.node.replicas.figures import DATABASE_UP, LEADER_UP, ReplicaFigures
 from whatsapp_fleet.node.replicas.fleet_accounts import FleetAccounts
-from whatsapp_fleet.node.replicas.leaders import LEADER_LIMIT
 from whatsapp_fleet.node.replicas.peers import Peers
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.errors import InvalidArgument

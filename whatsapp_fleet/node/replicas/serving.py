@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 from anyio.abc import ByteStream
 from pydantic import TypeAdapter, ValidationError
 
-from whatsapp_fleet.node.replicas.staleness import marked
 from whatsapp_fleet.node.replicas.wire import (
     OPERATE,
     PERFORM,
@@ -31,9 +30,13 @@ from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, Unsupported
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.policy import CallerState, require
 from whatsapp_mcp.processes.rpc import Guest, Params, Peer, by_name, greeted_peer
-from whatsapp_mcp.server.calls import Call, ServicesSource, contained, no_progress
+from whatsapp_mcp.server.calls import Call, Content, Result, ServicesSource, contained, no_progress
+from whatsapp_mcp.server.fencing import Text
 from whatsapp_mcp.server.procedures import Procedure, procedure
 
+MARK: Final = "stale_since"
+"""In the data of a result: from when on something may be missing."""
+_TEXT: Final = "text/plain"
 CALLS_AT_ONCE: Final = 4096
 """Calls of one replica that may run at a node: most of them wait for messages."""
 _CALLER: Final = TypeAdapter(Caller)
@@ -190,7 +193,7 @@ async def _run(wanted: Procedure, call: Call, values: dict[str, Any]) -> Any:
 
 def _answer(account: _Account, wanted: Procedure, result: Any) -> NodeAnswer:
     if account.since is not None:
-        return NodeAnswer(by="copy", result=wanted.dump_result(marked(result, account.since())))
+        return NodeAnswer(by="copy", result=wanted.dump_result(_marked(result, account.since())))
     return NodeAnswer(by="leader", result=wanted.dump_result(result))
 
 
@@ -220,3 +223,24 @@ def _caller(given: object) -> Caller:
 
 def _members(given: object) -> dict[str, Any]:
     return given if isinstance(given, dict) else {}
+
+
+def _marked(result: Any, since: datetime) -> Any:
+    """An answer that says since when it may lack something; what nobody reads, as it is.
+
+    Args:
+        result: Of a tool, a resource or another procedure.
+        since: From then on something may be missing.
+    """
+    note = (
+        f"(Stale: no node leads this account at the moment. What came or was done since "
+        f"{since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC may be missing here.)"
+    )
+    if isinstance(result, Result):
+        text = result.text.plus(note) if isinstance(result.text, Text) else f"{result.text} {note}"
+        return replace(result, text=text, data={**result.data, MARK: since.isoformat()})
+    if isinstance(result, Sequence) and not isinstance(result, str | bytes):
+        parts = cast("Sequence[Any]", result)
+        if any(isinstance(part, Content) for part in parts):
+            return [*parts, Content(note, _TEXT)]
+    return result
