@@ -1,6 +1,7 @@
 """A replica's view of the fleet: its accounts, the leader of each, and the nodes.
 
-It is read every second. While the database does not answer, what was last known stays: nodes answer for it.
+It is read every second. While the database does not answer, what was last known stays: nodes answer for it. A
+call waits for the node that leads its account, asks it, and goes on with the next one where it is gone.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccountLeader:
-    """Whoever leads an account; see `remote.Leader`."""
+    """Whoever leads an account."""
 
     account: str
     directory: Directory
@@ -71,7 +72,19 @@ class AccountLeader:
         reads: bool,
         progress: Progress | None = None,
     ) -> Any:
-        """Ask the leader, or a copy if the call only reads, and return the result."""
+        """Ask the leader, or a copy if the call only reads, and return the result.
+
+        Args:
+            method: Of `wire`.
+            params: By name, without the account.
+            deadline: Seconds for the answer.
+            reads: It may be asked again where the leader ends meanwhile, and of a copy.
+            progress: Told how far it is.
+
+        Raises:
+            Busy: Nobody leads the account, or its leader ended; then it may have been done.
+            WhatsAppError: What it raised.
+        """
         params = {**params, "account": self.account}
         refusal: WhatsAppError | None = None
         try:
@@ -159,7 +172,7 @@ def look(session: Session) -> _Seen:
 
 
 class FleetDirectory:
-    """A `leaders.Directory` read from the database; `run` keeps it current.
+    """A `Directory` read from the database; `run` keeps it current.
 
     Args:
         calls: Asks the database; each call may take no longer than a client waits.

@@ -1,11 +1,14 @@
-"""The accounts of a replica: all of the fleet's, as they come and go."""
+"""The accounts of a replica: all of the fleet's, as they come and go.
+
+Their files are on other machines: what a replica needs of an account is done by the node that leads it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,11 +22,9 @@ from whatsapp_mcp.errors import Busy, DeadlineExceeded, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Change
 from whatsapp_mcp.models.approvals import PERSON
 from whatsapp_mcp.policy import Effect, Policy
-from whatsapp_mcp.processes.rpc import Params
 from whatsapp_mcp.server.calls import (
     Call,
     CallMeter,
-    Progress,
     Services,
     ServicesSource,
     changes_after,
@@ -42,38 +43,10 @@ POLICY_AGE: Final = 1.0
 """Seconds for which a policy that was made is used."""
 
 
-class Leader(Protocol):
-    """Whoever leads an account."""
-
-    async def ask(
-        self,
-        method: str,
-        params: Params,
-        *,
-        deadline: float,
-        reads: bool,
-        progress: Progress | None = None,
-    ) -> Any:
-        """The `result` of what the leader answers.
-
-        Args:
-            method: Of `wire`.
-            params: By name, without the account.
-            deadline: Seconds for the answer.
-            reads: It may be asked again where the leader ends meanwhile, and of a copy.
-            progress: Told how far it is.
-
-        Raises:
-            Busy: Nobody leads the account, or its leader ended; then it may have been done.
-            WhatsAppError: What it raised.
-        """
-        ...
-
-
 class RemoteDevice(Device):
     """The device of an account, which does every operation at its leader."""
 
-    def __init__(self, leader: Leader) -> None:
+    def __init__(self, leader: AccountLeader) -> None:
         self._leader = leader
 
     async def perform(
@@ -97,7 +70,7 @@ class RemoteDevice(Device):
 class RemoteDevices:
     """Lends the device of an account, at whichever node leads it."""
 
-    leader: Leader
+    leader: AccountLeader
 
     @asynccontextmanager
     async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
@@ -118,7 +91,9 @@ class RemoteAccount:
         tasks: Where its changes are waited for while somebody follows them.
     """
 
-    def __init__(self, account: str, leader: Leader, policy: Callable[[], Policy], tasks: TaskGroup) -> None:
+    def __init__(
+        self, account: str, leader: AccountLeader, policy: Callable[[], Policy], tasks: TaskGroup
+    ) -> None:
         self.account = account
         self.chat = ""
         self.principal = ""

@@ -1,4 +1,7 @@
-"""A node answers replicas: it runs their calls in the accounts that it leads, or whose files it holds."""
+"""A node answers replicas: it runs their calls in the accounts that it leads, or whose files it holds.
+
+An answer from files that may lack something says since when.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ from whatsapp_mcp.server.calls import Call, Content, Result, ServicesSource, con
 from whatsapp_mcp.server.fencing import Text
 from whatsapp_mcp.server.procedures import Procedure, procedure
 
-MARK: Final = "stale_since"
+_MARK: Final = "stale_since"
 """In the data of a result: from when on something may be missing."""
 _TEXT: Final = "text/plain"
 CALLS_AT_ONCE: Final = 4096
@@ -238,7 +241,7 @@ def _marked(result: Any, since: datetime) -> Any:
     )
     if isinstance(result, Result):
         text = result.text.plus(note) if isinstance(result.text, Text) else f"{result.text} {note}"
-        return replace(result, text=text, data={**result.data, MARK: since.isoformat()})
+        return replace(result, text=text, data={**result.data, _MARK: since.isoformat()})
     if isinstance(result, Sequence) and not isinstance(result, str | bytes):
         parts = cast("Sequence[Any]", result)
         if any(isinstance(part, Content) for part in parts):
