@@ -1,14 +1,16 @@
-"""The operations of the admin API: of each its method and path, what it is asked, and what it answers."""
+"""The operations of the admin API: of each its method and path, what it is asked, and what it answers.
+
+The shapes of bodies and queries are checked before anything is done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from whatsapp_fleet.node.admin.administration import Administration
 from whatsapp_fleet.node.admin.answers import (
@@ -22,12 +24,10 @@ from whatsapp_fleet.node.admin.answers import (
     RemovedData,
     WatchedData,
 )
-from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import LinkState
 from whatsapp_mcp.server.render import StatusData, link_data, qr_png, status_data
 from whatsapp_mcp.text.choices import Scope
 
-M = TypeVar("M", bound=BaseModel)
 _LONGEST_SETTINGS: Final = 64 * 1024
 """Characters."""
 Path = Mapping[str, str]
@@ -100,23 +100,6 @@ class NewPrincipal(PrincipalChange):
 
     name: str
     scopes: tuple[Scope, ...] = Field(default=("read",), min_length=1)
-
-
-async def parsed(model: type[M], request: Request) -> M:
-    """Parse a request from its body, or from its query if it has no body.
-
-    Raises:
-        InvalidArgument: It is not of this shape; the error names the place.
-    """
-    body = await request.body()
-    try:
-        if body:
-            return model.model_validate_json(body)
-        return model.model_validate_strings(dict(request.query_params))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise InvalidArgument(f"{where}: {first['msg']}.", "Look at /admin/v1/openapi.json.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The routes of the admin API: each is one operation, for a principal that is an operator."""
+"""The routes of the admin API: each is one operation, for a principal that is an operator.
+
+The OpenAPI 3.1 document of the API is made of the declarations by which it works.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,25 @@ import logging
 from dataclasses import dataclass
 from functools import cache, partial
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import whatsapp_mcp
 from whatsapp_fleet.node.admin.administration import Administration
-from whatsapp_fleet.node.admin.operations import OPERATIONS, Nothing, Operation, parsed
-from whatsapp_mcp.errors import Denied, WhatsAppError
+from whatsapp_fleet.node.admin.operations import OPERATIONS, Nothing, Operation
+from whatsapp_mcp.errors import Denied, InvalidArgument, WhatsAppError
 from whatsapp_mcp.features.rest import STATUSES, problem
 from whatsapp_mcp.server.calls import Principal, contained, principal_of
 from whatsapp_mcp.server.transports import ADMIN, API_HEADERS
 
+M = TypeVar("M", bound=BaseModel)
 VERSION: Final = f"{ADMIN}v1"
 SCOPE: Final = "admin"
 """The scope of operators; beside it they are limited to no accounts."""
-
-logger = logging.getLogger(__name__)
 _SCHEMAS: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
 _ERROR: Final = {
@@ -48,7 +50,8 @@ _ABOUT: Final = (
     "Accounts, nodes and principals of a fleet, for its operators. The token belongs to a principal with the "
     "scope admin that is limited to no accounts; any other is refused with 403, whatever it asks."
 )
-_Key = tuple[type[Any], Literal["validation", "serialization"]]
+
+logger = logging.getLogger(__name__)
 
 
 def admin_routes(administration: Administration) -> list[Route]:
@@ -85,7 +88,7 @@ class _Admin:
             return refusal
 
         async def perform() -> Response:
-            asked = await parsed(operation.asked, request)
+            asked = await _parsed(operation.asked, request)
             answer = await operation.act(self.administration, request.path_params, asked)
             return JSONResponse(answer, headers=API_HEADERS)
 
@@ -104,6 +107,23 @@ class _Admin:
                 )
 
 
+async def _parsed(model: type[M], request: Request) -> M:
+    """Parse a request from its body, or from its query if it has no body.
+
+    Raises:
+        InvalidArgument: It is not of this shape; the error names the place.
+    """
+    body = await request.body()
+    try:
+        if body:
+            return model.model_validate_json(body)
+        return model.model_validate_strings(dict(request.query_params))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise InvalidArgument(f"{where}: {first['msg']}.", "Look at /admin/v1/openapi.json.") from None
+
+
 def _refused(request: Request) -> Response | None:
     """The refusal of whoever is no operator: the same whatever is asked, so nothing is learned by it."""
     if is_operator(principal_of(request)):
@@ -112,16 +132,8 @@ def _refused(request: Request) -> Response | None:
 
 
 @cache
-def _document() -> dict[str, object]:
-    return document(VERSION)
-
-
-def document(base: str) -> dict[str, Any]:
-    """The document.
-
-    Args:
-        base: The path before that of each operation.
-    """
+def _document() -> dict[str, Any]:
+    """The OpenAPI document, from the declarations by which the API works."""
     wanted: list[tuple[str, Literal["validation", "serialization"], TypeAdapter[Any]]] = []
     for each in OPERATIONS:
         wanted.append((each.asked.__name__, "validation", TypeAdapter(each.asked)))
@@ -133,7 +145,7 @@ def document(base: str) -> dict[str, Any]:
         answer = shapes[each.answer.__name__, "serialization"]
         schema = defined["$defs"].get(each.asked.__name__, asked)
         said = _operation(each, asked, answer, schema.get("properties", {}))
-        paths.setdefault(f"{base}{each.path}", {})[each.method.lower()] = said
+        paths.setdefault(f"{VERSION}{each.path}", {})[each.method.lower()] = said
     return {
         "openapi": "3.1.0",
         "info": {
