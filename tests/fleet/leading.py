@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from tests.fleet.keys.taken import TakenAccount
-from whatsapp_fleet.node.storage import opened_storage
+from whatsapp_fleet.node.account import opened_storage
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.device.leader import LeaderAccount, LeaderLease, lead_account
 from whatsapp_mcp.device.operations import Device, control

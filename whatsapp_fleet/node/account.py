@@ -1,10 +1,15 @@
-"""`NodeAccount`: an account that this node leads, from taking it over to giving it up."""
+"""`NodeAccount`: an account that this node leads, from taking it over to giving it up.
+
+`opened_storage` opens what one leadership has of the account in the database, and closes it at its end.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
@@ -14,8 +19,17 @@ import psycopg
 
 from whatsapp_fleet.database import (
     AccountRow,
+    Database,
+    Link,
+    PostgresFiles,
+    PostgresJournal,
+    PostgresLog,
+    PostgresSmallFile,
+    PostgresSnapshots,
+    PostgresStatements,
     Session,
     connect,
+    lease_of,
     note_crash,
     note_failure,
     note_stable,
@@ -23,35 +37,52 @@ from whatsapp_fleet.database import (
     quarantine,
     release,
 )
-from whatsapp_fleet.keys import Login, fence, prepare
+from whatsapp_fleet.keys import (
+    Login,
+    PostgresKeys,
+    fence,
+    journal_address,
+    keys_address,
+    prepare,
+    terminate_backends,
+)
 from whatsapp_fleet.node.admin import take_folder
-from whatsapp_fleet.node.context import NodeContext
+from whatsapp_fleet.node.run import NodeContext
 from whatsapp_fleet.node.services import led_services
-from whatsapp_fleet.node.storage import opened_storage
 from whatsapp_fleet.protocol import STABLE, Lease
 from whatsapp_mcp import archive, ledger
-from whatsapp_mcp.device.leader import LeaderAccount, LeaderLease, LeaderLock, background_tasks, lead_account
+from whatsapp_mcp.archive import LogStorage
+from whatsapp_mcp.client.client_storage import ClientStorage
+from whatsapp_mcp.device.leader import (
+    LeaderAccount,
+    LeaderLease,
+    LeaderLock,
+    LedStorage,
+    background_tasks,
+    lead_account,
+)
 from whatsapp_mcp.device.operations import Devices, control
 from whatsapp_mcp.errors import Busy, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.settings import AccountFolder
-from whatsapp_mcp.storage import Fenced, Rewound, StorageError, Unavailable
+from whatsapp_mcp.storage import Fenced, LedgerStorage, Refused, Rewound, StorageError, Unavailable
+
+LeadState = Literal["taking", "leading", "ending"]
 
 _CRASHED: Final = "The process of its leader ended."
 REWOUND: Final = "The database lacks what it had confirmed. The keys may have been used since: link it again."
 """Why an account is quarantined on a database that was restored, or failed over to a wrong standby."""
-
-logger = logging.getLogger(__name__)
-
-LeadState = Literal["taking", "leading", "ending"]
-
 LOGIN_LIMIT: Final = 5.0
 """Seconds for which an account that logs in keeps others from it."""
 _QUARANTINE_LIMIT: Final = 10.0
 """Seconds for which a quarantine that the database does not take is tried again."""
 _LOOK: Final = 0.1
 _ON_THE_WAY: Final = (ConnectionState.CONNECTING, ConnectionState.RECONNECTING)
+_RECORD: Final = "link.json"
+_APPROVAL_KEY: Final = "approval.key"
+
+logger = logging.getLogger(__name__)
 
 
 class NodeAccount:
@@ -278,3 +309,72 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError):
         return cause(error)
     return error.message if isinstance(error, WhatsAppError) else type(error).__name__
+
+
+@asynccontextmanager
+async def opened_storage(
+    database: Database,
+    account: str,
+    login: Login,
+    epoch: int,
+    lease: LeaderLease,
+    copying: anyio.CapacityLimiter | None = None,
+) -> AsyncIterator[LedStorage]:
+    """The storage of an account for its leader, as `lead_account` takes it.
+
+    Args:
+        database: Where.
+        account: Whose keys are fenced (`fleet.keys.fence`).
+        login: What `fence` has answered.
+        epoch: Of this leadership.
+        lease: Until when it may act.
+        copying: See `LogStorage`.
+    """
+    stopped = threading.Event()
+    database = replace(database, stopped=stopped.is_set)
+    async with AsyncExitStack() as stack:
+        log = await stack.enter_async_context(PostgresLog(database, account, epoch))
+        journal = stack.enter_context(PostgresJournal(database, account, epoch))
+        statements = stack.enter_context(PostgresStatements(database, account, epoch))
+        now_and_then = stack.enter_context(Link(database))
+        snapshots = PostgresSnapshots(now_and_then, account, epoch)
+        files = await stack.enter_async_context(PostgresFiles(database, account, epoch))
+        record, key = (
+            PostgresSmallFile(now_and_then, account, name, epoch) for name in (_RECORD, _APPROVAL_KEY)
+        )
+        keys = stack.enter_context(closing(PostgresKeys(database, login)))
+        address = partial(_client_storage, database, account, login, epoch)
+        yield LedStorage(
+            LogStorage(log, journal, snapshots, copying),
+            keys,
+            partial(anyio.to_thread.run_sync, address),
+            record,
+            LedgerStorage(statements, key),
+            files,
+            lease,
+            stopped.set,
+        )
+
+
+def _client_storage(database: Database, account: str, login: Login, epoch: int) -> ClientStorage:
+    """End what the former client has left in the database; where the next one goes.
+
+    Raises:
+        Fenced: The account has a newer leader, whose client is left alone.
+        Refused: The database refuses a statement.
+        Unavailable: The database does not answer.
+    """
+    try:
+        with connect(database) as session:
+            lease = lease_of(session, account)
+            if lease is None or lease.epoch != epoch:
+                raise Fenced("A newer leader of the account has raised its epoch.")
+            terminate_backends(session, database, account)
+            journal = journal_address(
+                session, login, account, epoch, allow_asynchronous=database.allow_asynchronous
+            )
+            return ClientStorage(keys_address(session, login), journal)
+    except psycopg.OperationalError:
+        raise Unavailable("The database does not answer.") from None
+    except psycopg.Error as error:
+        raise Refused(f"The database refused a statement (SQLSTATE {error.sqlstate}).") from None

@@ -16,8 +16,8 @@ from anyio.abc import TaskGroup
 
 from whatsapp_fleet.database import Reader
 from whatsapp_fleet.node.admin import take_folder
-from whatsapp_fleet.node.context import NodeContext
 from whatsapp_fleet.node.following import Following, following
+from whatsapp_fleet.node.run import NodeContext
 from whatsapp_fleet.node.services import copied_services, keep_open, runtime_of
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import WhatsAppError

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_fleet.database import Database, PostgresStatements
-from whatsapp_fleet.node.context import NodeContext
+from whatsapp_fleet.node.run import NodeContext
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.leader import LeaderAccount, background_tasks, offered, offline_devices

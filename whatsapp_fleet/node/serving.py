@@ -27,12 +27,11 @@ from whatsapp_fleet.database import (
     shared_secret,
 )
 from whatsapp_fleet.node.admin import keep_none_gone
-from whatsapp_fleet.node.context import NodeContext
 from whatsapp_fleet.node.copies import open_copies
 from whatsapp_fleet.node.home import FormerRun, NodeHome
 from whatsapp_fleet.node.node import Node
 from whatsapp_fleet.node.replicas import Served, accept, fleet_secret
-from whatsapp_fleet.node.run import NodeRun, new_run
+from whatsapp_fleet.node.run import NodeContext, NodeRun, new_run
 from whatsapp_fleet.node.sockets import (
     address_of,
     contact,

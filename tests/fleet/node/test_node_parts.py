@@ -34,7 +34,7 @@ from whatsapp_fleet.database import (
 )
 from whatsapp_fleet.node import NodeAccount, run_node, sockets
 from whatsapp_fleet.node.home import FormerRun, NodeHome
-from whatsapp_fleet.node.node import Node
+from whatsapp_fleet.node.node import Node, Watcher
 from whatsapp_fleet.node.plan import View, plan
 from whatsapp_fleet.node.run import NodeRun
 from whatsapp_fleet.node.services import keep_open
@@ -47,7 +47,6 @@ from whatsapp_fleet.node.sockets import (
     local_address,
     this_machine,
 )
-from whatsapp_fleet.node.watching import Watcher
 from whatsapp_fleet.objects import ObjectStore, open_objects
 from whatsapp_fleet.protocol import Contact, Lease, LeaseTimes
 from whatsapp_fleet.settings import FleetSettings, HostPort, NodeSettings
