@@ -27,10 +27,9 @@ from whatsapp_fleet.node.moving import (
     MoveOut,
     claims,
     forget_there,
-    incoming,
     move_in,
     move_out,
-    outgoing,
+    moves,
     remove_keys,
 )
 from whatsapp_fleet.objects import ObjectStore
@@ -300,8 +299,8 @@ async def test_a_commit_whose_answer_is_lost_is_asked_about_by_the_next_try(
     await stored(folder, "one")
     back = AccountFolder("work", tmp_path / "back" / "accounts" / ".arriving-work")
     with monkeypatch.context() as patched:
-        patched.setattr(incoming, "arrive", lost(incoming.arrive))
-        patched.setattr(outgoing, "depart", lost(outgoing.depart))
+        patched.setattr(moves, "arrive", lost(moves.arrive))
+        patched.setattr(moves, "depart", lost(moves.depart))
         with pytest.raises(Busy):
             await move_in(folder, at(url), SETTINGS)
         assert places(folder, account) == ["database"]
@@ -363,7 +362,7 @@ async def test_whatever_ends_a_fetch_lets_the_account_be_led_on_though_its_conne
         raise failure
 
     with closing(connect(at(url))) as session, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(outgoing.contents, "take_files", failing)
+        patched.setattr(moves.contents, "take_files", failing)
         with pytest.raises(failure):
             await MoveOut(back, at(url), session).run()
     assert account.state() == ("active", SETTINGS)
