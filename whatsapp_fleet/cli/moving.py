@@ -9,17 +9,17 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from whatsapp_fleet.database import Database
 from whatsapp_fleet.node.moving import (
     ARRIVING,
-    Database,
     MoveRecord,
     arrival_in,
     forget_there,
     move_in,
     move_out,
-    open_objects,
     remove_keys,
 )
+from whatsapp_fleet.objects import open_objects
 from whatsapp_mcp.cli.account_changes import (
     changing,
     forget_name,

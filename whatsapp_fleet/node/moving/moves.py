@@ -2,9 +2,9 @@
 
 Each step may be done once more, and whoever runs it again after a kill does all of them. On the way in, the
 account is in the folder alone until `arrive` has committed; from then on in the database alone. Around that
-moment the folder says that it may be gone, and no server starts on it. On the way out it is copied into a folder
-that is no account's. It is in the database alone until `depart` has committed; from then on in that folder alone,
-and what is left to do is to give it its name.
+moment the folder says that it may be gone, and no server starts on it. On the way out it is copied into a
+folder that is no account's. It is in the database alone until `depart` has committed; from then on in that
+folder alone, and what is left to do is to give it its name.
 """
 
 from __future__ import annotations
@@ -89,7 +89,26 @@ def arrival_in(folder: Path) -> Path:
     return folder / _ARRIVAL
 
 
-class MoveIn:
+class _Move:
+    """One move: what both directions have."""
+
+    def __init__(self, folder: AccountFolder, database: Database, session: Session) -> None:
+        self._folder = folder
+        self._database = database
+        self._session = session
+        self._claim: Claim | None = None
+
+    @property
+    def _held(self) -> Claim:
+        assert self._claim is not None
+        return self._claim
+
+    async def _do(self, step: Step) -> None:
+        self._session.deadline = self._database.monotonic() + STEP_LIMIT
+        await step()
+
+
+class MoveIn(_Move):
     """One move into a database; whoever runs it keeps everybody from leading the account meanwhile.
 
     Args:
@@ -103,12 +122,8 @@ class MoveIn:
     """
 
     def __init__(self, folder: AccountFolder, database: Database, session: Session, settings: str) -> None:
-        self._folder = folder
-        self._database = database
-        self._session = session
+        super().__init__(folder, database, session)
         self._settings = settings
-        self._claim: Claim | None = None
-        self._position = 0
         self.record = MoveRecord.read(folder.moved) or MoveRecord.new()
 
     @property
@@ -126,8 +141,7 @@ class MoveIn:
         if await anyio.to_thread.run_sync(has_happened, self._session, self._folder.name, self.record.move):
             return
         for step in self.steps:
-            self._session.deadline = self._database.monotonic() + STEP_LIMIT
-            await step()
+            await self._do(step)
 
     async def hold(self) -> None:
         """Hold the account there, and delete what an earlier try has left."""
@@ -142,11 +156,6 @@ class MoveIn:
         # The account did not arrive by an earlier try, and cannot any more: its epoch is over.
         self._folder.moved.unlink(missing_ok=True)
         await anyio.to_thread.run_sync(self._claim.empty)
-
-    @property
-    def _held(self) -> Claim:
-        assert self._claim is not None
-        return self._claim
 
     async def put_keys(self) -> None:
         """Copy the keys."""
@@ -204,7 +213,7 @@ def remove_keys(folder: AccountFolder) -> None:
         path.unlink()
 
 
-class MoveOut:
+class MoveOut(_Move):
     """One move out of a database.
 
     Args:
@@ -214,10 +223,7 @@ class MoveOut:
     """
 
     def __init__(self, folder: AccountFolder, database: Database, session: Session) -> None:
-        self._folder = folder
-        self._database = database
-        self._session = session
-        self._claim: Claim | None = None
+        super().__init__(folder, database, session)
         self._former: Former | None = None
         self.record = MoveRecord.read(arrival_in(folder.path)) or MoveRecord.new()
 
@@ -246,10 +252,6 @@ class MoveOut:
                 raise _drained(name, error) from error
             raise
 
-    async def _do(self, step: Step) -> None:
-        self._session.deadline = self._database.monotonic() + STEP_LIMIT
-        await step()
-
     async def _stays_drained(self) -> bool:
         """Let the account be led there as before; whether it is drained there nevertheless."""
         if self._former is None:
@@ -271,11 +273,6 @@ class MoveOut:
         self._folder.create()
         self.record = MoveRecord.new(self._claim.settings)
         self.record.write(arrival_in(self._folder.path))
-
-    @property
-    def _held(self) -> Claim:
-        assert self._claim is not None
-        return self._claim
 
     async def take_keys(self) -> None:
         """Copy the keys."""
