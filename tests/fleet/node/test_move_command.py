@@ -16,6 +16,7 @@ from tests.fleet.postgres import PostgresServer
 from whatsapp_fleet import settings
 from whatsapp_fleet.cli import moving
 from whatsapp_fleet.cli.app import app
+from whatsapp_fleet.database import Database
 from whatsapp_mcp.cli import account_changes
 from whatsapp_mcp.device.leader import LeaderLock
 from whatsapp_mcp.server.transports import Tokens
@@ -112,7 +113,7 @@ def test_what_comes_before_and_after_the_database_goes_on_after_a_kill(
     assert account_changes.finish(settings.load()) == []
 
 
-def _at(url: str) -> moving.Database:
+def _at(url: str) -> Database:
     return moving.database_at(url, "", allow_asynchronous=True)
 
 
