@@ -23,28 +23,29 @@ from whatsapp_fleet.database.connections import (
     durability,
     kind_of,
 )
-from whatsapp_fleet.database.file_store import PostgresFiles
+from whatsapp_fleet.database.files import PostgresFiles, PostgresSmallFile, shared_secret
 from whatsapp_fleet.database.journal import PostgresJournal, admit
-from whatsapp_fleet.database.leases import add_account, lease_of, raise_epoch, release
-from whatsapp_fleet.database.log import PostgresLog
-from whatsapp_fleet.database.migrations import Migration, NotPrepared, Right, TooNew, migrate, require_schema
-from whatsapp_fleet.database.reader import LogHead, Reader
-from whatsapp_fleet.database.runs import (
+from whatsapp_fleet.database.leases import (
     Renewal,
     Renewer,
     RunRow,
+    add_account,
     begin_run,
     counter_of,
     drain_run,
     end_run,
     has_ended,
+    lease_of,
     live_runs,
+    raise_epoch,
+    release,
     renew,
 )
+from whatsapp_fleet.database.logs import PostgresLog, PostgresStatements
+from whatsapp_fleet.database.migrations import Migration, NotPrepared, Right, TooNew, migrate, require_schema
+from whatsapp_fleet.database.reader import LogHead, Reader
 from whatsapp_fleet.database.schema import MIGRATIONS, REPLICA_RIGHTS, SCHEMA
-from whatsapp_fleet.database.small_files import PostgresSmallFile, shared_secret
 from whatsapp_fleet.database.snapshots import PostgresSnapshots
-from whatsapp_fleet.database.statements import PostgresStatements
 
 __all__ = [
     "MIGRATIONS",

@@ -1,6 +1,5 @@
 """The client library's keys in PostgreSQL: a schema and a login role for each account, and their fence."""
 
-from whatsapp_fleet.keys.addresses import journal_address, keys_address
 from whatsapp_fleet.keys.key_store import PostgresKeys
 from whatsapp_fleet.keys.logins import (
     Login,
@@ -9,6 +8,8 @@ from whatsapp_fleet.keys.logins import (
     check_login,
     empty_schema,
     fence,
+    journal_address,
+    keys_address,
     prepare,
     schema_of,
     terminate_backends,

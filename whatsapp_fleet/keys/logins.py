@@ -3,6 +3,8 @@
 Each account has a schema for the library's tables and a role that owns it. The library knows no epoch, so
 each epoch has a login of its own: the role gets another name and another password, and its connections are
 ended. The role is found as the owner of its schema: rights, policies and settings are its own under any name.
+
+The library opens its tables by a URL, whose driver (lib/pq) takes a few parameters of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import Final
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
@@ -17,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from whatsapp_fleet.database import Database, Session, admit, raise_epoch
 from whatsapp_fleet.protocol import TAKEOVER, Lease, Step
-from whatsapp_mcp.storage import Fenced, StorageError, Unavailable
+from whatsapp_mcp.storage import Fenced, JournalAddress, KeysAddress, StorageError, Unavailable
 
 _PASSWORD_BYTES: Final = 32
 _LOOK_AGAIN: Final = 0.02
@@ -39,6 +42,14 @@ OR EXISTS (
         AND (SELECT count(*) FROM pg_stat_activity WHERE usename = %(role)s)
 )
 """
+_CERTIFICATES: Final = ("sslrootcert", "sslcert", "sslkey")
+_STRICT: Final = frozenset({"require", "verify-ca", "verify-full"})
+_PARAMETERS: Final = {
+    # Values travel with their statement: one round trip instead of two, and nothing to prepare.
+    "binary_parameters": "yes",
+    "connect_timeout": "10",
+    "application_name": "whatsapp-mcp client",
+}
 
 
 class NotFencing(StorageError):
@@ -256,3 +267,33 @@ def _role(session: Session, account: str, epoch: int) -> str:
     row = session.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
     assert row is not None
     return f"wa_{row[0]}_{account}_{epoch}"
+
+
+def keys_address(session: Session, login: Login) -> KeysAddress:
+    """The address of an account's keys: the server of this connection, with the account's login."""
+    given = session.info.get_parameters()
+    mode = given.get("sslmode", "")
+    if mode not in _STRICT:
+        mode = "require" if session.pgconn.ssl_in_use else "disable"
+    parameters = {**_PARAMETERS, "sslmode": mode, "port": str(session.info.port)}
+    if mode != "disable":
+        parameters |= {name: given[name] for name in _CERTIFICATES if name in given}
+    host, database = session.info.host, quote(session.info.dbname, safe="")
+    if host.startswith("/"):  # a folder with its socket
+        parameters["host"], host = host, ""
+    user, password = quote(login.role, safe=""), quote(login.password, safe="")
+    return KeysAddress(f"postgres://{user}:{password}@{host}/{database}?{urlencode(parameters)}")
+
+
+def journal_address(
+    session: Session, login: Login, account: str, epoch: int, *, allow_asynchronous: bool = False
+) -> JournalAddress:
+    """The journal of an account, for its client process, which may do nothing there but append."""
+    location = make_conninfo(
+        session.info.dsn,
+        user=login.role,
+        password=login.password,
+        host=session.info.host,
+        port=session.info.port,
+    )
+    return JournalAddress(location, account, epoch, allow_asynchronous)

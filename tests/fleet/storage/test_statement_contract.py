@@ -122,7 +122,7 @@ def test_a_former_leader_puts_no_snapshot(leaders: Leaders, log: StatementLog) -
 def test_a_log_goes_on_after_a_snapshot_that_the_database_did_not_take(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_fleet.database.statements.SNAPSHOT_PATIENCE", 0.5)
+    monkeypatch.setattr("whatsapp_fleet.database.logs.SNAPSHOT_PATIENCE", 0.5)
     with LedAccount(database) as account, account.statements() as log:
         log.append(b"one")
         with account.session.transaction():
