@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from obstore.store import MemoryStore
 
 from whatsapp_fleet.database import Database
-from whatsapp_fleet.objects import Bucket, ObjectStore, open_objects
+from whatsapp_fleet.object_places import Bucket
+from whatsapp_fleet.objects import ObjectStore, open_objects
 
 KINDS = ("folder", "bucket")
 

@@ -24,7 +24,8 @@ from whatsapp_fleet.database import (
     lease_of,
 )
 from whatsapp_fleet.node.admin.copies import delete_objects
-from whatsapp_fleet.objects import Bucket, Folder, NotThisStore, ObjectStore, StoreFailed
+from whatsapp_fleet.object_places import Bucket, Folder, StoreFailed
+from whatsapp_fleet.objects import NotThisStore, ObjectStore
 from whatsapp_fleet.tenancy import create_account, forget_account, remains
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.storage import Fenced, Snapshot, Unavailable

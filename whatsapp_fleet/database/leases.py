@@ -1,6 +1,6 @@
 """Runs, which are starts of a node's process, and the leases by which they lead accounts.
 
-The rules are those of `fleet.protocol`. Each function is one transaction. Where one about leases answers, what
+The rules are those of `fleet.protocol`. Each function is one transaction. Where one of leases answers, what
 it wrote is durable: a commit during which the server warned, or that was found done already, is followed by
 one that waits for the standby.
 """

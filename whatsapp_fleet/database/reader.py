@@ -10,9 +10,9 @@ from typing import Final, NamedTuple, NoReturn, Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from whatsapp_fleet.database.logs import operations_of
 from whatsapp_fleet.database.connections import Database, Link, Session
 from whatsapp_fleet.database.journal import events_of
+from whatsapp_fleet.database.logs import operations_of
 from whatsapp_fleet.database.snapshots import fetch_snapshot, newest_of
 from whatsapp_fleet.database.streams import await_standby
 from whatsapp_mcp.storage import READ_BYTES, Fenced, JournalRow, LogRow, Snapshot

@@ -41,7 +41,8 @@ from whatsapp_fleet.node.sockets import (
     this_machine,
 )
 from whatsapp_fleet.node.status import NodeStatus
-from whatsapp_fleet.objects import NotThisStore, ObjectStore, StoreFailed, open_objects
+from whatsapp_fleet.object_places import StoreFailed
+from whatsapp_fleet.objects import NotThisStore, ObjectStore, open_objects
 from whatsapp_fleet.protocol import Contact, LeaseTimes
 from whatsapp_fleet.settings import FleetSettings, HostPort
 from whatsapp_mcp.device.leader import background_tasks

@@ -15,7 +15,8 @@ import anyio.from_thread
 import anyio.to_thread
 
 from whatsapp_fleet.database import DatabaseCalls, delete_forgotten
-from whatsapp_fleet.objects import ObjectStore, StoreFailed
+from whatsapp_fleet.object_places import StoreFailed
+from whatsapp_fleet.objects import ObjectStore
 from whatsapp_fleet.tenancy import forgotten_among, gone_among
 from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.settings import AccountFolder, make_private

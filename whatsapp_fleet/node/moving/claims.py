@@ -33,7 +33,7 @@ from whatsapp_fleet.database import (
     migrate,
 )
 from whatsapp_fleet.keys import Login, NotFencing, empty_schema, fence, prepare
-from whatsapp_fleet.objects import StoreFailed
+from whatsapp_fleet.object_places import StoreFailed
 from whatsapp_fleet.protocol import Challenge, Lease, LeaseTimes
 from whatsapp_fleet.tenancy import require_new_name
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-from whatsapp_fleet.objects.places import Bucket, Folder, ObjectBackend, StoreFailed
+from whatsapp_fleet.object_places import Bucket, Folder, ObjectBackend, StoreFailed
 
 PART: Final = 4 << 20
 """Bytes of one part."""
