@@ -45,6 +45,22 @@ def _own_log_levels() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction
         logger.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def _runs_a_loop_of_its_own() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  pytest calls it
+    """A test that is no coroutine may run a loop, though async fixtures of the session keep theirs.
+
+    sniffio, which some hosts' packages bring, would say that one runs already.
+    """
+    try:
+        from sniffio import current_async_library_cvar
+    except ImportError:
+        yield
+        return
+    token = current_async_library_cvar.set(None)
+    yield
+    current_async_library_cvar.reset(token)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _each_schema_is_checked_once() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  pytest calls it
     """Clients check the schema of each tool that they call, which takes far longer than the call."""
