@@ -104,6 +104,7 @@ async def _caught_up(
             await archive.catch_up()
         except Unsupported:
             archive.close()
+            # What this version cannot apply may stand before the newest snapshot alone.
             if not await skip_to_snapshot(folder, storage):
                 raise
         except BaseException:

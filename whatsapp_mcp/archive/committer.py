@@ -103,6 +103,7 @@ class Committer:
         # What was looked up holds as long as nothing but operations has written.
         if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
             self._lookups.forget()
+        # Forgotten until the commit: a roll-back also takes back the rows that were looked up.
         self._changes = None
         outcome = Outcome()
         refusals = (WhatsAppError,) if mark is None else (WhatsAppError, *write.POISON)
@@ -122,6 +123,7 @@ class Committer:
             if context.keeps_lookups:
                 self._changes = db.total_changes
         except refusals as error:
+            # A refusal uses up its number: wherever the operations are applied again, the rest keep theirs.
             outcome = Outcome(refusal=error)
             with transaction(db):
                 write.begin_operation(db, operation.at, mark)
@@ -148,6 +150,7 @@ class Committer:
         if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
             self._lookups.forget()
         self._changes = None
+        # Outside of the transaction: SQLite refuses to change this within one.
         db.execute("PRAGMA synchronous = NORMAL")
         try:
             with suppress(_DryRunError), transaction(db):
@@ -156,6 +159,7 @@ class Committer:
                     on_result(result)
                     files += context.files
                 if dry:
+                    # Only an error makes `transaction` roll back.
                     raise _DryRunError
             if not dry:
                 self._changes = db.total_changes
@@ -186,6 +190,7 @@ class Committer:
         try:
             yield
         except sqlite3.DatabaseError as error:
+            # The error does not say in which of the two files it was met.
             if database.is_damage(error) and not database.is_whole(self.raw):
                 self.raw.close()
                 database.quarantine(self._folder.raw_db, error)

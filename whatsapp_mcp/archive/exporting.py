@@ -32,11 +32,14 @@ from whatsapp_mcp.system import replaced
 Format = Literal["jsonl", "text", "html"]
 _MESSAGE: Final = TypeAdapter(Message)
 _PAGE: Final = 500
+"""Messages read at a time: the most that a list gives (`cursors.MAX_LIMIT`)."""
 _STEERING: Final = dict.fromkeys(
     [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F)], "\ufffd"
 )
 """Control characters but tab and line break, and those that override the direction of text."""
 _HEARD: Final = "🎤"
+"""Marks words that were heard in a voice note; it is taken out of names, so that nobody can claim it."""
+# What people wrote is escaped. Should a tag get through all the same, it runs and loads nothing.
 _HEAD: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; media-src 'self';
@@ -251,6 +254,7 @@ def _copy(message: Message, media: Path | None, vault: Vault | None, files: Path
     if not source.is_file() and not sealed(source).is_file():
         return None
     files.mkdir(mode=0o700, exist_ok=True)
+    # Never the name that the sender chose: two files may share it, and it may hold anything.
     name = f"{message.ref}{source.suffix}"
     with replaced(files / name) as part, part.open("wb") as copy:
         if source.is_file():

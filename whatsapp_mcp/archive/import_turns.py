@@ -77,6 +77,7 @@ class ImportTurns:
                 places = range(done, min(slices, done + _MOST))
                 turn = partial(self._turn, name, places, values, total, dry)
                 brought, files = await self._writer.run_bare(turn, bulk=True)
+                # After the commit: a roll-back must not leave messages without their files.
                 if files:
                     await anyio.to_thread.run_sync(care.unlink_media, self._folder.media, files)
                 done += len(brought)
@@ -88,6 +89,7 @@ class ImportTurns:
         """Apply slices through the log: several at once, and the last, with the total of all, by itself."""
         done, total = 0, ImportReport()
         while done < slices:
+            # The last slice records the report of all, so it is made when the others have been applied.
             end = min(done + _LOGGED, slices - 1) if done < slices - 1 else slices
             made = [(name, partial(_given, values(place, total))) for place in range(done, end)]
             total = sum(await log.submit(made, bulk=True), total)
@@ -104,6 +106,7 @@ class ImportTurns:
         def operations() -> Iterator[WriteOperation]:
             for place in places:
                 yield WriteOperation(name, created_at, values(place, sum(brought, total)))
+                # Asked after each slice: a live message waits for one of them, not for the whole transaction.
                 if self._writer.is_wanted:
                     return
 

@@ -77,6 +77,7 @@ NAMES: Final[Mapping[Callable[..., Any], str]] = {call: name for name, call in O
 VERSION: Final = 1
 """Version of the operations: it grows with their form, and when applying one gives another archive."""
 
+# JSON has no bytes, and pydantic would take them for UTF-8.
 _JSON: Final = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
 
@@ -106,6 +107,7 @@ class WriteOperation:
         Raises:
             ValueError: It is of another version, or not of the form that `to_json` gives.
         """
+        # The version comes first: the rest of another one may have another form.
         version, *rest = _PARTS.validate_json(text)
         if version != VERSION:
             raise ValueError("The operation is of another version.")
@@ -128,6 +130,7 @@ def _values_of(name: str) -> type[BaseModel]:
     if name not in OPERATIONS:
         raise ValueError(f"There is no operation {name!r}.")
     call = OPERATIONS[name]
+    # With the extras: `Annotated` says of an error (`Obstacle`) how it becomes JSON.
     hints = get_type_hints(call, include_extras=True)
     _, *names = inspect.signature(call).parameters
     fields: dict[str, Any] = {each: (hints[each], ...) for each in names}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     _Method = Callable[Concatenate["ReadingArchive", P], CoroutineType[Any, Any, R]]
 
 _POLL_SECONDS = 0.05
+"""Seconds between two looks at the feed: what another process commits sends no signal."""
 
 
 def in_thread(query: _Read[P, R]) -> _Method[P, R]:

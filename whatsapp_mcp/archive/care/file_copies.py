@@ -22,6 +22,7 @@ from whatsapp_mcp.system import is_draft
 SENT_FILES_KEPT: Final = 3600.0
 """Seconds that a copy of a sent file stays: longer than the way from the tool into the outbox takes."""
 _EXPORT: Final = re.compile(r".*-(?P<chat>[0-9a-f]{10})-(?P<first>\d{14})-\d{8}-\d{6}(?:_files|\.\w+)")
+"""Names that `export_path` gives: the hash of the chat, and the time of the first message."""
 
 
 def export_path(
@@ -45,6 +46,7 @@ def _written(first: datetime) -> str:
 
 
 def _chat_hash(chat: str) -> str:
+    # Ten digits are enough: of two chats with one hash an export too many is deleted, never one too few.
     return hashlib.sha256(chat.encode()).hexdigest()[:10]
 
 
@@ -59,6 +61,7 @@ def purge_exports(folder: AccountFolder, chats: Collection[str] | None, before: 
         if said is not None:
             if hashes is not None and said["chat"] not in hashes:
                 continue
+            # Both are fourteen digits, so their order as texts is that of the times.
             if before is not None and said["first"] >= _written(before):
                 continue
         _delete(path)
@@ -115,6 +118,7 @@ def purge_drafts(folder: AccountFolder, made_before: float | None) -> None:
     """
     for path in folder.path.rglob("*.part"):
         with suppress(FileNotFoundError):
+            # The suffix alone proves nothing: a person's own file may end so.
             if is_draft(path) and (made_before is None or path.stat().st_mtime < made_before):
                 path.unlink()
 
@@ -124,6 +128,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _delete(path: Path) -> None:
+    # What a link points to lies elsewhere, and is not ours to delete.
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -23,6 +23,7 @@ from whatsapp_mcp.decoding import (
 from whatsapp_mcp.settings import AccountFolder
 
 _PART_BITS = 20
+"""Bits of a number in `undecoded` below that of the event: the part, 0 for the whole event."""
 _CHECKS_INDEX = (3, 44, 0)
 """The SQLite whose `integrity_check` looks into the search index by itself, without writing."""
 _IN_THE_WAY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY})
@@ -84,6 +85,7 @@ def decode_again(
         with suppress(*UNDECODABLE):
             updates = _updates(code, payload, received_at, part=part)
             still = part and any(isinstance(update, UndecodedUpdate) for update in updates)
+            # Written again, a part that is still unreadable would become the first part of its event.
             if updates and not still:
                 events.append(Recovered(seq, tuple(updates), received_at))
     return tuple(events), tuple(_unknown_again(db, raw))
@@ -176,6 +178,7 @@ def optimize(db: sqlite3.Connection) -> None:
     ).fetchone()
     if free > pages * _FREE_SHARE:
         db.execute("VACUUM")
+    # Last: VACUUM writes the whole file into the log.
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
@@ -185,13 +188,16 @@ def merge_index(db: sqlite3.Connection, begin: bool) -> bool:
     See https://sqlite.org/fts5.html, "The 'merge' command".
     """
     before = db.total_changes
+    # A negative number merges towards one part, as 'optimize' does, but in steps.
     pages = -_MERGE_PAGES if begin else _MERGE_PAGES
     db.execute("INSERT INTO fts (fts, rank) VALUES ('merge', ?)", (pages,))
+    # The statement itself counts as one change.
     return db.total_changes - before > 1
 
 
 def rebuild(db: sqlite3.Connection) -> None:
     """Build the search index again from the messages."""
+    # Not FTS5's own 'rebuild': an index that keeps no text has nothing to rebuild from.
     db.execute("DROP TABLE fts")
     database.create_index(db)
     database.index_all(db)

@@ -102,12 +102,14 @@ def purge_messages(context: WriteContext, chat: str | None, before: datetime | N
     ).fetchall()
     if not rows:
         return _NOTHING
+    # First: a send that a reply cancels would go out once the reply is deleted.
     end_replied(context)
     db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
     files, unrecorded, requests = _delete(db, rows)
     # In each step: whoever reads again meanwhile has to read once more.
     _tell(db, span)
     db.execute("DROP TABLE gone")
+    # Commits before the archive does: if that fails, the next try deletes the same rows.
     with transaction(context.raw):
         begin_raw_operation(context)
         context.raw.executemany("DELETE FROM raw WHERE message_id = ?", rows)
@@ -167,11 +169,13 @@ def purge_rest(context: WriteContext, chat: str | None, before: datetime | None)
     changes = db.total_changes
     where, values = span.where("chat_id", "at", 1000)
     db.execute(
+        # Entries of purges stay: readers that come later have to learn of them.
         f"""DELETE FROM events AS t WHERE {where} AND kind <> 'purge'
         AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = t.chat_id AND m.wa_id = t.wa_id)""",  # noqa: S608
         values,
     )
     db.execute(
+        # The feed keeps the numbers that chats had before they were merged.
         """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
         AND at < ? AND kind <> 'purge'""",
         (span.chat, 1000 * (span.before if span.before is not None else state.FAR_FUTURE)),
@@ -255,6 +259,7 @@ def _undecoded(db: sqlite3.Connection, span: Span) -> None:
         return
     for jid in _addresses(db, span.chat):
         db.execute(
+            # What cannot be decoded names no chat: all that holds the address anywhere goes.
             "DELETE FROM undecoded WHERE received_at < ? AND instr(payload, ?)",
             (before * 1000, jid.partition("@")[0].encode()),
         )
@@ -287,6 +292,7 @@ def give_back_pages(db: sqlite3.Connection, raw: sqlite3.Connection) -> bool:
 
 def _give_back(db: sqlite3.Connection) -> bool:
     if value(db, "PRAGMA auto_vacuum") != database.INCREMENTAL:
+        # A file that was made without it takes the mode over by VACUUM alone: https://sqlite.org/pragma.html
         db.execute(f"PRAGMA auto_vacuum = {database.INCREMENTAL}")
         db.execute("VACUUM")
     db.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
@@ -352,9 +358,12 @@ def scrub_journal(db: sqlite3.Connection, folder: AccountFolder) -> None:
         return
     with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as journal:
         journal.execute("PRAGMA busy_timeout = 5000")
+        # VACUUM builds its copy in memory: none of the words reaches the disk a second time.
         journal.execute("PRAGMA temp_store = MEMORY")
+        # The client process writes this file: nothing that was planted there may run here.
         guard(journal, reads=(), writes=("events", "sqlite_sequence"), vacuums=True)
         journal.execute("DELETE FROM events WHERE seq <= ?", (archived,))
+        # Rows that were pruned earlier still lie in free pages.
         journal.execute("VACUUM")
         _empty_log(journal)
 

@@ -27,6 +27,7 @@ _COPY: Final = ".damaged.copy"
 """Ends the name of the new file while it is filled; a purge deletes it as it does quarantined databases."""
 _PARTS: Final = ("", "-wal", "-shm")
 _LAST_ROW: Final = 2**63 - 1
+"""The greatest rowid of SQLite."""
 
 
 class Recovery(NamedTuple):
@@ -106,7 +107,9 @@ def _recover_file(
             is_complete = old is not None and _copy_all(old, new)
             if complete is not None:
                 complete(new)
+        # The file is renamed without its log.
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # In this order: whoever is killed in between leaves the copy, which the next recovery puts in place.
     quarantine(path, "it was recovered")
     copy.replace(path)
     return is_complete
@@ -121,6 +124,7 @@ def _opened(path: Path, key: encryption.DatabaseKey | None, known: int) -> sqlit
     except sqlite3.DatabaseError:
         return None
     try:
+        # Damage may break UTF-8, and the default would refuse the whole row.
         old.text_factory = _lenient
         # A damaged description of one table does not keep the others from being read.
         old.execute("PRAGMA writable_schema = ON")
@@ -165,6 +169,7 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str, *,
     add = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
     reading = _Reading(old, table, names)
     rows = reading.from_both_ends(_key(described)) if has_key else reading.by_rowid()
+    # The schema itself inserts a row (contact 0), which would keep out the recovered one.
     new.execute(f"DELETE FROM {table}")  # noqa: S608
     for row in rows:  # ignored: what a column cannot have, and what was read from both ends
         new.execute(add, row)
@@ -207,6 +212,7 @@ class _Reading:
 
         Looked for in growing steps, then between the last two.
         """
+        # Rowids of messages are seconds << 20: single steps would hardly ever cross a damaged page.
         step = 1
         while not self._can_read(bad + step):
             step *= 2
@@ -227,6 +233,7 @@ class _Reading:
 
     def from_both_ends(self, key: list[str]) -> Iterator[tuple[Any, ...]]:
         """The rows of a table without numbers: up to the damage, then from the end down to it."""
+        # Without rowids there is no number at which to go on behind the damage.
         for order in ("", " DESC"):
             try:
                 yield from self._db.execute(self._ordered + ", ".join(f"{name}{order}" for name in key))

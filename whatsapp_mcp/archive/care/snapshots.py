@@ -32,6 +32,7 @@ _PAGES: Final = 1_000
 _STEPS: Final = 100_000
 """Steps of SQLite's machine between two of them."""
 _POINTER: Final = "newest.json"
+"""Names the snapshot that counts."""
 _SUFFIX: Final = ".tar.gz"
 # The index is made of the messages, in pieces that depend on when they were merged.
 _TABLES: Final = """
@@ -136,6 +137,7 @@ class _Checked(io.RawIOBase):
 
 def _clean(db: sqlite3.Connection) -> None:
     """Leave nothing of what was deleted: neither words in the index nor free pages."""
+    # FTS5 only marks what is deleted; the words go when its parts are merged.
     if value(db, "SELECT 1 FROM sqlite_master WHERE name = 'fts'"):
         db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
     db.execute("VACUUM")
@@ -162,6 +164,7 @@ def restore_snapshot(folder: AccountFolder, source: Path) -> None:
         OSError: The disk has no room, or the file is no snapshot.
     """
     with _refusing_others(), tarfile.open(source, "r:gz") as packed:
+        # In the order of commits: `raw.db` may be ahead of `archive.db`, never behind it.
         for path in (folder.raw_db, folder.archive_db):
             content = packed.extractfile(path.name)
             if content is None:
@@ -209,6 +212,7 @@ class FolderSnapshots:
 
     async def point_to(self, snapshot: Snapshot) -> None:
         """Write the pointer so that this snapshot is the one that counts."""
+        # Synced: what led to the former snapshot is deleted next.
         pointer = partial(write_private, synced=True)
         await anyio.to_thread.run_sync(pointer, self._path / _POINTER, _SNAPSHOT.dump_json(snapshot))
 

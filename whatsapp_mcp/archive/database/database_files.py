@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Check whether an error means that a file is damaged; a full disk or a lock passes by itself."""
+    # Python raises the base class itself for SQLITE_CORRUPT and SQLITE_NOTADB.
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, sqlite3.OperationalError | sqlite3.IntegrityError | sqlite3.ProgrammingError
     )
@@ -39,6 +40,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 def is_whole(db: sqlite3.Connection) -> bool:
     """Check whether a database can be read through without finding damage."""
     try:
+        # Not integrity_check, which also compares each index with its table and takes far longer.
         return db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
     except sqlite3.DatabaseError as error:
         return not is_damage(error)
@@ -47,6 +49,7 @@ def is_whole(db: sqlite3.Connection) -> bool:
 def quarantine(path: Path, error: sqlite3.Error | str) -> None:
     """Rename a database that nobody has open, with its log, to `NAME.damaged`; a former one is replaced."""
     logger.error("archive: %s is damaged (%s): quarantined and recreated", path.name, error)
+    # The log goes along: SQLite would replay it into the new file (https://sqlite.org/howtocorrupt.html).
     for part in _PARTS:
         beside = path.with_name(path.name + part)
         if beside.exists():
@@ -84,6 +87,7 @@ def back_up_before_upgrade(db: sqlite3.Connection, path: Path, key: DatabaseKey 
     def log_progress(_: int, remaining: int, total: int) -> None:
         logger.info("archive: backup before the upgrade: %d %%", 100 - 100 * remaining // max(total, 1))
 
+    # By SQLite, not as a file: a part of it is in the log, and others may be writing.
     with replaced(copy) as part, closing(encryption.connect(part, key)) as target:
         db.backup(target, pages=_PAGES, progress=log_progress)
     logger.info("archive: the former version is kept in %s", copy.name)

@@ -38,6 +38,7 @@ _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _IS_EMOJI = re.compile(f"[{SYMBOLS}]")
 _EMOJI_TOKEN = re.compile("e[0-9a-f]{4,5}")
 _IS_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
+"""Skin tones and the joiner: an emoji is found whatever its skin."""
 _ADD: Final = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
 _INDEXED: Final = """SELECT m.id, m.text, d.file_name, m.details, r.text, m.chat_id, m.sender_id
  FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id
@@ -118,9 +119,12 @@ _APART = _Apart()
 
 def fold(text: str) -> str:
     """The text without case, width, accents and invisible characters; still one running text."""
+    # Nothing but case is folded in ASCII, which most texts are.
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKD", text.casefold()).translate(_FOLDS)
+    # Case once more, since NFKD makes capitals of some signs (ℂ). Of Cyrillic letters only ё loses its marks:
+    # й is another letter than и.
     return unicodedata.normalize("NFC", _POINTS.sub("", _ACCENTS.sub("", folded)).casefold()).replace(
         "ё", "е"
     )
@@ -195,6 +199,7 @@ def index_message(db: sqlite3.Connection, message: int, body_text: str, chat: in
 def index_messages(db: sqlite3.Connection, rows: Iterable[tuple[int, str, int, int]]) -> None:
     """Index messages, of each its id, text, chat and sender; those without text are left out."""
     entries = [
+        # The tokenizer would cut `s-1` at its sign.
         (message, body_text, f"c{chat} s{sender if sender >= 0 else 'x'}")
         for message, body_text, chat, sender in rows
         if body_text and not body_text.isspace()
@@ -215,6 +220,7 @@ def reindex_message(db: sqlite3.Connection, message: int) -> None:
 
 def index_all(db: sqlite3.Connection) -> None:
     """Fill an empty index."""
+    # In order: FTS5 writes out what it has gathered whenever a smaller rowid follows.
     _index_rows(db, f"{_INDEXED} ORDER BY m.id")
 
 

@@ -12,6 +12,7 @@ from whatsapp_mcp.storage import Schema, run_script, transaction
 
 _CONTENTLESS: Final = (3, 43)
 """The SQLite that can delete from an index which keeps no text: https://sqlite.org/fts5.html#contentless_delete_tables"""
+# Ids stay below 2^53 until the year 2242: every JSON reader holds them exactly.
 ID_BITS: Final = 20
 """Bits of a message's id below the seconds."""
 
@@ -77,5 +78,6 @@ def migrate(db: sqlite3.Connection) -> None:
             _make_index(db)  # a migration may write to it
         ARCHIVE.upgrade(db)
         if without_index:
+            # Empty once more, as `index_all` needs it: a migration may have written to it.
             _make_index(db)
             index_all(db)
