@@ -47,6 +47,7 @@ def rename(loaded: Settings, old: str, new: str) -> None:
     with named_faults(loaded.home), changing(loaded.home):
         _require_renamable(loaded, old, new)
         with nobody_leads(folder) as lock:
+            # First, since a keyring may refuse: then nothing has begun.
             _copy_key(folder, target)
             _begin_rename(loaded, old, new)
             move_folder(lock, folder.path, target.path)
@@ -77,6 +78,7 @@ def require_free_name(loaded: Settings, name: str) -> None:
 
 
 def _begin_rename(loaded: Settings, old: str, new: str) -> None:
+    # The one beside the folders last: from then on there is a rename that `finish` has to end.
     for marker in (_marker_in(loaded.account_folder(old)), _marker(loaded)):
         write_private(marker, json.dumps([old, new]).encode(), synced=True)
     if old in loaded.accounts_with_settings:
@@ -120,6 +122,7 @@ def remove(loaded: Settings, name: str) -> None:
 
 def _end_removal(loaded: Settings, leaving: Path) -> None:
     name = leaving.name.removeprefix(REMOVING)
+    # An account that was made under this name since keeps its settings and tokens.
     if not leaving.with_name(name).exists():
         forget_name(loaded, name)
     shutil.rmtree(leaving)
@@ -379,5 +382,6 @@ def _change_tokens(home: Path, change: Callable[[frozenset[str]], Iterable[str]]
 
 def _edit_config(home: Path, change: Callable[[str], str]) -> None:
     after = change(config_text(home))
+    # Before it is written: a file that cannot be read would keep every server from starting.
     parse(home, after)
     write_private(home / "config.toml", after.encode(), synced=True)

@@ -171,6 +171,7 @@ def remove_account(
     logs_out = is_linked and not keep_linked
     what = "Unlink it and delete" if logs_out else "Delete"
     agreed(f"{what} all messages, files and keys of {name}?", yes=yes)
+    # While the keys are here: without them this device cannot log out.
     if logs_out:
         with_known_device(name, unlinked)
     remove(settings.load(), name)

@@ -182,6 +182,7 @@ def export_messages(
             return await export(
                 archive, target, form.value, where, media=folder.media, vault=folder.vault, zone=loaded.zone
             )
+        # Whole before any of it is printed: an export that fails leaves no part of it in a pipe.
         with TemporaryDirectory() as folder:
             whole = Path(folder) / "export"
             count = await export(archive, whole, form.value, where, zone=loaded.zone)

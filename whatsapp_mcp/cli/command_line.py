@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _CLI: Final = "whatsapp_mcp.cli"
 _OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""Errors that a person can correct; any other keeps its traceback."""
 
 
 class Command(TyperCommand):

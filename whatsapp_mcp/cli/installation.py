@@ -27,6 +27,7 @@ DISTRIBUTION: Final = "mcp-server-whatsapp"
 """Name of the distribution; the name of the import package belongs to another project on the package
 index."""
 SCRIPTS: Final = ("whatsapp-mcp", DISTRIBUTION)
+"""Names of one program: `uvx` looks for that of the distribution."""
 EXTRAS: Final = {
     "demo": "nacl",
     "encryption": "sqlcipher3",
@@ -46,6 +47,8 @@ _UV_TOOL: Final = "uv-receipt.toml"
 _PIPX: Final = "pipx_metadata.json"
 """File that pipx leaves in the environment of a program."""
 _UV_CACHE_FOLDERS: Final = {"archive-v0", "environments-v2"}
+"""Folders of uv's cache, in which `uvx` makes environments. They may be deleted at any time, so a host has to
+start `uvx` and not what is in them."""
 BUILD_INFO: Final = "build_info.json"
 """Written into the package when a release is built; a checkout has none."""
 _WHATSMEOW: Final = re.compile(rb"go\.mau\.fi/whatsmeow\tv\d+\.\d+\.\d+-(\d{8})\d{6}-[0-9a-f]{12}\b")
@@ -170,6 +173,7 @@ def library_date() -> date | None:
 
 
 def _date_in(library: Path) -> date | None:
+    # Mapped, so that a file of many megabytes is searched and not copied.
     with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         match = _WHATSMEOW.search(content)
         day = match.group(1).decode() if match else None

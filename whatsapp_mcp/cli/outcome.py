@@ -22,6 +22,7 @@ from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 _COLUMNS: Final = 80
 """Columns of a terminal that does not report its width."""
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL"})
+"""Bidirectional classes of letters: Hebrew and the like, and Arabic (UAX 9)."""
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _FOR_AN_AGENT: Final = re.compile(r"(?<![./\\\w])[a-z]+(?:_[a-z]+)+\b(?![./\\]\w)|\bcall\b|\bthe user\b")
@@ -111,6 +112,7 @@ def _isolated(text: str) -> Iterator[str]:
         elif direction == "NSM" and end == index and start < end:  # a vowel sign belongs to its letter
             end = index + 1
         elif start < end and (direction in {"L", "EN", "B"}):
+            # Spaces and punctuation do not end a passage: the words of a name belong together.
             yield f"{_FIRST_STRONG_ISOLATE}{text[start:end]}{_POP_ISOLATE}"
             start = end
     if start < end:

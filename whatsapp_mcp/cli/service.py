@@ -112,6 +112,7 @@ def install(account: AnyAccount = None, port: Port = None, name: Name = None) ->
     service = _service(account, port, name)
     _find_manager(service)
     typer.echo(f"{service.path}\n\n{service.content}")
+    # `enable --now` leaves a service that runs as it is, and launchd refuses to load one twice.
     if service.path.exists():
         _run_all(service.stop, may_fail=True)
     try:

@@ -78,6 +78,7 @@ def confine(memory_bytes: int = MEMORY_BYTES, written_bytes: int = 0, *, is_back
     free = os.dup(0)
     os.close(free)
     _limit(resource.RLIMIT_NOFILE, free)
+    # Last: it forbids the calls that set the other limits.
     if sys.platform == "linux":
         with suppress(OSError):  # a kernel without seccomp
             compute_only(sizes=written_bytes > 0)
@@ -102,6 +103,7 @@ def _limit(kind: int, value: int) -> None:
 
     _, hard = resource.getrlimit(kind)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    # The hard limit as well: nothing in this process can raise it again.
     resource.setrlimit(kind, (value, value))
 
 

@@ -97,6 +97,7 @@ _REFERRING_ELEMENTS: Final = {
 }
 _AS_DOCUMENT: Final = "Send it with kind document."
 _ELEMENT: Final = re.compile(rb"<(?:[a-z]{1,20}:)?([a-z]{1,30})[\s>/]")
+"""Any element of the head: declarations and comments may stand before the root."""
 
 
 def format_of(head: bytes) -> Format | None:

@@ -52,6 +52,7 @@ a QuickTime video|a SMIL presentation|a Smooth Streaming manifest|a WAV|a WebM o
 a ZIP|an AAC file|an AMR recording|an ASX playlist|an AVI video|an AVIF picture|an M3U playlist|an M4A
 an MP3|an MP4|an Ogg file|an SDP description|an SVG drawing|an XSPF playlist|an ffconcat list
 """
+"""The labels of `formats` that an error may name."""
 _SLOTS: Final = {
     "#": r"\d{1,3}(?:,\d{3}){0,3}|\d{1,6}",
     "<label>": "|".join(map(re.escape, re.split(r"[|\n]", _LABELS.strip()))),

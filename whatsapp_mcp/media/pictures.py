@@ -52,7 +52,9 @@ MAX_BYTES: Final = 100_000_000
 MAX_PIXELS: Final = 50_000_000
 """That are decoded; a JPEG is decoded at a fraction of its size."""
 STICKER_PIXELS: Final = 512
+"""Pixels of a side, as WhatsApp wants stickers."""
 PREVIEW_PIXELS: Final = 96
+"""Most pixels of a thumbnail's side."""
 _DEFAULT_DURATION: Final = 100
 """Milliseconds of a frame that names none, as browsers have it."""
 _QUALITY: Final = 85
@@ -118,6 +120,7 @@ def frames(file: BinaryIO, largest: int, most_pixels: int) -> Iterator[tuple[flo
         start = 0.0
         for number in range(count):
             image.seek(number)
+            # Pillow draws the next frame over this one.
             frame = _plain(image).copy()
             frame.thumbnail((largest, largest))
             yield start, on_white(frame)

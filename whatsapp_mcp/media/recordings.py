@@ -25,6 +25,7 @@ MAX_PIXELS: Final = 40_000_000
 """Most pixels of one frame; 8K has 33 million."""
 MAX_CLIP_SECONDS: Final = 60
 MAX_CLIP_FRAMES: Final = 3600
+"""At 60 a second."""
 MAX_ANIMATION_PIXELS: Final = 400_000_000
 """Most pixels of all frames of an animated picture together: as many as ten seconds unpack."""
 MAX_VOICE_SECONDS: Final = 3600
@@ -36,6 +37,7 @@ _STILL_FRAMES: Final = 600
 _LONGEST: Final = 7 * 86_400
 """Seconds; what claims to be longer claims anything."""
 _CLIP_PIXELS: Final = 640
+"""Pixels of a clip's longer side."""
 _MILLISECOND: Final = Fraction(1, 1000)
 _CLIP_ENCODER: Final = {"crf": "26", "preset": "veryfast"}
 _LOWEST_RATE: Final = 4_000
@@ -44,6 +46,7 @@ _HIGHEST_RATE: Final = 400_000
 _LOUDEST: Final = 100
 """WhatsApp draws bars from 0 to 100."""
 _RATE: Final = 48_000
+"""Samples of a second, at which Opus works."""
 _BIT_RATE: Final = 32_000
 _OPUS_FRAME: Final = 960
 """Samples of 20 ms."""

@@ -138,6 +138,7 @@ async def locate(url: str, *, private: bool = False) -> ResolvedUrl:
         raise InvalidArgument("The path of the URL holds a control character.", "Give another URL.")
     port = given or _PORTS[parts.scheme]
     try:
+        # IDNA refuses the colons of an IPv6 address.
         name = name if ":" in name else name.encode("idna").decode()
         addresses = await _looked_up(name, port)
     except (OSError, UnicodeError) as error:

@@ -51,6 +51,7 @@ _REAP_SECONDS: Final = 2.0
 _QUEUE_SECONDS: Final = 120.0
 """Seconds that a job waits for its turn."""
 _MAX_WAITING: Final = 64
+"""Jobs that wait; each keeps its file open, or in memory."""
 _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2"}
 """Arenas of malloc are address space, which is limited."""
 _SMALLER: Final = "Use a smaller file."
@@ -233,8 +234,8 @@ class Worker:
                 await self._turn.acquire()
                 try:
                     await self._turns.acquire()
-                # Cancelled meanwhile: the next job of this worker takes the place.
                 except BaseException:
+                    # Cancelled meanwhile: the next job of this worker takes the place.
                     self._turn.release()
                     raise
         finally:

@@ -203,6 +203,7 @@ class ConnectionState(StrEnum):
 _UNKNOWN: Final = StateTraits(
     "a state of a later version", "Upgrade whatsapp-mcp here to the version of the server that leads."
 )
+"""Neutral traits: nobody here knows what ends such a state."""
 
 
 class AddressBookState(StrEnum):

@@ -248,6 +248,7 @@ _LABELS: Final = {
     ImportSource.IPHONE: "iPhone",
     ImportSource.ADDRESS_BOOK: "address book",
 }
+"""Names for people; the other sources are called as their programs are."""
 
 
 class ImportState(StrEnum):

@@ -219,6 +219,7 @@ _MISSING: Final = tuple(
         ("reconnecting", "leave reconnecting to its user", ()),
     )
 )
+"""Capabilities that no version has. `app state` alone is exported, and was seen to fail."""
 CAPABILITIES: Final = (*_WORKING, *_MISSING)
 SYMBOLS: Final = frozenset(symbol for one in CAPABILITIES for symbol in one.symbols)
 """Exports that are looked for."""

@@ -39,6 +39,7 @@ class OtelTracer:
         resource = Resource.create(
             {"service.name": _SERVICE, "service.version": __version__, "process.pid": os.getpid()}
         )
+        # A server ends by `os._exit`, which runs no exit handlers: `flush` exports what is left.
         self._provider = TracerProvider(
             sampler=ParentBasedTraceIdRatio(ratio), resource=resource, shutdown_on_exit=False
         )

@@ -171,6 +171,7 @@ class AccountFolder:
     def files_to_seal(self) -> list[Path]:
         """Return the files that encryption seals, sealed or not: downloads and exports, no links."""
         paths = (path for folder in (self.media, self.exports) for path in folder.rglob("*"))
+        # Copies on their way out are left out: they are deleted an hour after they were made.
         return sorted(
             path
             for path in paths

@@ -110,8 +110,8 @@ def _checked(edit: Callable[[], str], wanted: dict[str, Any]) -> str:
         text = edit()
         if _without_empty(tomllib.loads(text)) == _without_empty(wanted):
             return text
-    # tomlkit fails in many ways on what it cannot edit; the person then edits the file.
     except (TOMLKitError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        # tomlkit fails in many ways on what it cannot edit; the person then edits the file.
         pass
     raise _by_hand()
 

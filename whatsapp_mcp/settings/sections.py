@@ -257,8 +257,8 @@ class Settings(Section):
         if value is not None:
             try:
                 zoneinfo.ZoneInfo(value)
-            # OSError: `America` is a folder of the zones (IsADirectoryError).
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+                # OSError: `America` is a folder of the zones (IsADirectoryError).
                 raise ValueError(f"{value!r} is no IANA time zone") from None
         return value
 

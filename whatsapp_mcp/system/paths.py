@@ -23,6 +23,7 @@ SHELL_CHARACTERS: Final = frozenset('&|<>^%!"')
 _OTHERS: Final = 0o077
 """Bits of a mode for the group and for all others."""
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
+"""Where systemd keeps a folder for each user, else `/tmp`: both short, since a socket's path has a limit."""
 _DRAFT: Final = re.compile(r"\.[a-z0-9_]{8}\.part$")
 """The names that `draft_of` gives."""
 

@@ -118,6 +118,7 @@ class LoopbackPort(MeetingPlace):
         """Take a free port, and write it down with the secret."""
         listener = await SocketListener.from_socket(socket.create_server((_LOOPBACK, 0)))
         port = listener.extra(SocketAttribute.local_port)  # noqa: S610
+        # Once it listens: whoever reads the file can connect.
         write_private(self.path, json.dumps({"port": port, "secret": secret}).encode())
         return listener
 

@@ -176,6 +176,7 @@ def _ask_each(account: str, questions: list[Approval]) -> None:
     zone = settings.load().zone
     for one in questions:
         typer.echo(described(one, zone))
+        # No default: Enter alone must not decide anything.
         approved = typer.confirm("Shall it be done?", default=None, err=True)
         typer.echo(_outcome(_decide(account, one.id, approved)) + "\n")
 

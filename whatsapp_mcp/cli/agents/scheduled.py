@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = App(no_args_is_help=True)
 _SHOWN = 60
+"""Characters of a text that the list shows."""
 
 SendId = Annotated[int, typer.Argument(metavar="ID", help="Number of the send, as the list shows it.")]
 At = Annotated[str, typer.Argument(metavar="WHEN", help="2026-12-01T09:00, 'friday 09:00' or 2h.")]
@@ -80,6 +81,7 @@ def move(send_id: SendId, time: At, account: Account = "") -> None:
 
     async def run(devices: Devices, archive: ReadingArchive) -> SendResult:
         entry = await _scheduled(archive, send_id)
+        # In one operation: at no moment do both wait, or neither.
         request = replace(entry.request, at=moment, replaces=send_id, wait=0.0)
         return await asked(devices, lambda device: device.do(sends.send, request))
 

@@ -30,6 +30,7 @@ T = TypeVar("T")
 SETTLE_LIMIT: Final = 15.0
 """Seconds to wait for a connection that this command itself is opening."""
 SETTLE_POLL: Final = 0.1
+"""Seconds between two looks at the status."""
 RECONNECT_LIMIT: Final = 5.0
 """Seconds in which `reconnect` finds a device, and again in which it waits for the connection."""
 
@@ -81,6 +82,7 @@ def with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable
             async with background_tasks() as tasks:
                 tasks.start_soon(_cancel_on_interrupt, scope)
                 async with open_device(loaded, account) as (devices, archive, _):
+                    # A person at the terminal is not asked about what they do themselves.
                     outcome.append(await use(CallersDevices(devices, PERSON), archive))
 
     anyio.run(run)
@@ -144,6 +146,7 @@ async def unlinked(devices: Devices, _: ReadingArchive) -> None:
     Raises:
         NotLinked: No phone is linked.
     """
+    # WhatsApp has to hear of it, and this command may only just be connecting.
     await settled_status(devices)
     async with devices.use() as device:
         await device.do(control.unlink)

@@ -132,6 +132,7 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
         async with devices.use() as device:
             state = await device.do(control.link, phone)
     except InvalidArgument:
+        # A leader does not link a phone where one is linked; the status tells which one.
         status = await _status(devices)
         if status.number is None:
             raise
@@ -200,6 +201,7 @@ def _unreached(status: ConnectionStatus) -> NotConnected:
 
 
 async def _next(devices: Devices, state: LinkState) -> LinkState:
+    # The leader keeps the call for STATE_WAIT; the rest is for the way there and back.
     async with devices.use(STATE_WAIT + 5) as device:
         return await device.do(control.link_state, state.revision, STATE_WAIT)
 

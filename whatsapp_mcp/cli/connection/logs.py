@@ -80,6 +80,7 @@ def _by_time(logs: Iterable[Iterable[str]]) -> list[str]:
             entry = _ENTRY.fullmatch(line)
             timestamp = entry["time"] if entry else timestamp
             timed.append((timestamp, line))
+    # The sort is stable: lines of one log stay in their order where times are equal.
     return [line for _, line in sorted(timed, key=itemgetter(0))]
 
 
@@ -102,6 +103,7 @@ class _End:
     def read(self) -> list[str]:
         """The whole lines that came since."""
         size = self._size()
+        # The full log was renamed, and this is the one after it.
         if size < self._place:
             self._place = 0
         if size == self._place:

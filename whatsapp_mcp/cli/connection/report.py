@@ -122,6 +122,7 @@ def draw_qr(text: str, *, dark_terminal: bool = False) -> Text:
         dark_terminal: Draw the light modules and leave out all style, for a terminal that is light on dark
             and has no escape codes; else dark on light whatever the terminal's colours.
     """
+    # The lowest error correction: a screen has no dirt, and fewer modules fit into more windows.
     rows = [list(row) for row in segno.make_qr(text, error="l").matrix_iter(border=_QUIET_ZONE)]
     if len(rows) % 2:
         rows.append([0] * len(rows[0]))

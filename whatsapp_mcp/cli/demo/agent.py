@@ -41,9 +41,13 @@ USUAL_PORT: Final = 8808
 STOP_LIMIT: Final = 0.8
 """Seconds that the server has to end before it is killed."""
 START_LIMIT: Final = 60.0
+"""Seconds until the server has to answer."""
 LINK_LIMIT: Final = 60.0
+"""Seconds until the phone has taken the code and is online."""
 ARRIVAL_LIMIT: Final = 60.0
+"""Seconds until an answer has to hold what is waited for."""
 BOOK_LIMIT: Final = 15.0
+"""Seconds for the phone's address book; the demo goes on without it."""
 SHOWN_LINES: Final = 16
 """Lines of an answer that are printed."""
 SHOWN_WIDTH: Final = 170
@@ -99,6 +103,7 @@ async def running(
     try:
         yield process
     finally:
+        # Shielded: Ctrl-C has cancelled this task, and the server would outlive the demo.
         with anyio.CancelScope(shield=True):
             await _stop(process)
 
@@ -134,6 +139,7 @@ async def over_http(url: str, token: str) -> AsyncGenerator[Client]:
         DemoFailed: It does not.
     """
     headers = {"Authorization": f"Bearer {token}"}
+    # A proxy that the environment names would be asked for 127.0.0.1 as well.
     async with httpx2.AsyncClient(headers=headers, timeout=60.0, trust_env=False) as http:
         await _until_healthy(http, url.removesuffix("/mcp") + "/healthz")
         async with Client(streamable_http_client(url, http_client=http)) as client:

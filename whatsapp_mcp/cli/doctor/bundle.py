@@ -41,6 +41,7 @@ _FORMS: Final = (
     (re.compile(r"[A-Za-z0-9+/_=-]{24,}"), "<secret>"),
 )
 _LINE: Final = re.compile(r"line \d+")
+"""Part of such a failure that is told: the number of a line quotes nobody."""
 _UNTOLD: Final = frozenset({"settings", "encryption"})
 """Checks whose failures quote files."""
 _OURS: Final = re.compile(r"[a-z_,]*")
@@ -97,8 +98,10 @@ class Redactor:
     def redacted(self, text: str) -> str:
         """A text without what is private."""
         text = _QUOTED.sub("'…'", text)
+        # The longest first: the value of one may be the beginning of another, as a folder is of its files.
         for value in sorted(self.known, key=len, reverse=True):
             if len(value) > 1 and value not in _COMMON:
+                # By a function: in a text to insert, a backslash would name a group.
                 text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", lambda _, to=self.known[value]: to, text)
         for name in sorted(self.accounts, key=len, reverse=True):
             if name not in _COMMON:

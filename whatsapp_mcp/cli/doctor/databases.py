@@ -22,7 +22,9 @@ from whatsapp_mcp.storage import guard
 QUICK_CHECK_LIMIT: Final = 3.0
 """Seconds for one database; what is larger is checked as far as that goes."""
 _STEPS_BETWEEN_CHECKS: Final = 10_000
+"""Instructions of SQLite's virtual machine between two looks at the clock."""
 _LOCK_LIMIT: Final = 0.2
+"""Seconds for a lock; after that the database is left alone."""
 _NEWEST: Final = "SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET 2"
 """The third newest: one or two with an impossible date prove nothing about the clock here."""
 _BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -31,6 +33,7 @@ _SHARED_MEMORY: Final = 32_768
 _SECOND: Final = 20
 """Bits of a message's id below its time in seconds."""
 _DEVICES: Final = "SELECT jid FROM whatsmeow_device"
+# In the address of a session the client library writes the user of a LID as `user_1`.
 _OTHERS: Final = """SELECT EXISTS (
     SELECT 1 FROM whatsmeow_sessions AS s, whatsmeow_device AS d
     WHERE substr(s.their_id, 1, instr(s.their_id || ':', ':') - 1) NOT IN (
@@ -69,6 +72,7 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
             if mode == "mode=ro" and db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 raise Unread("is in use")  # without a log its reader would keep its writer waiting
             if path in {folder.client_db, folder.inbox_db}:
+                # The client process writes both files: once it is taken over, their schema may be hostile.
                 guard(db)
             yield db
     except sqlite3.OperationalError as error:
@@ -149,6 +153,7 @@ def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], floa
     until = clock() + limit
     db.set_progress_handler(lambda: int(clock() > until), _STEPS_BETWEEN_CHECKS)
     try:
+        # It compares no indexes with their tables, which takes long (https://sqlite.org/pragma.html).
         result = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname == "SQLITE_INTERRUPT":
@@ -157,6 +162,7 @@ def _read_through(db: sqlite3.Connection, limit: float, clock: Callable[[], floa
     finally:
         db.set_progress_handler(None, 0)
     if result != "ok":
+        # In words that `cause` lets through; those of the check may name tables.
         raise sqlite3.DatabaseError("database disk image is malformed")
     return True
 

@@ -232,6 +232,7 @@ def port(loaded: Settings) -> Finding:
     host, number = loaded.server.host, loaded.server.port
     where = f"port {number} on {host}"
     try:
+        # No name is looked up: without `--online` nothing is asked over the network.
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, number, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
         )[0]

@@ -67,6 +67,7 @@ def connection(name: str, server: Server, limit: float = LIMIT) -> Finding:
     where = f"{server.host}:{server.port}"
     other = "Correct network.proxy, or start the proxy."
     try:
+        # Apart from the connection, so that a missing name server is told from a firewall.
         socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         action = other if name == "proxy" else "Check the network and its name server (DNS)."

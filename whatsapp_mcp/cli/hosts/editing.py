@@ -69,6 +69,7 @@ class Change:
         """
         try:
             mode = stat.S_IMODE(self.path.stat().st_mode) if self.before is not None else 0o600
+            # A person has read the difference meanwhile, and the host may have written its file.
             if (self.path.read_bytes() if self.path.exists() else None) != self.before:
                 raise Busy(f"{self.path} was changed by another program meanwhile.", "Run this again.")
             if self.backup is not None and self.before is not None:
@@ -135,6 +136,7 @@ def put_in(host: Host, path: Path, name: str, entry: Mapping[str, Any]) -> Chang
     text = _text(path, before)
     known = _own(host, path, text, name)
     if known is not None:
+        # The variables are renewed as a whole: one that is no longer set must not stay.
         kept = {key: value for key, value in known.items() if key not in {"env", "environment", "envs"}}
         entry = {**kept, **entry}
         if entry == known:
@@ -146,6 +148,7 @@ def put_in(host: Host, path: Path, name: str, entry: Mapping[str, Any]) -> Chang
         (name, entry),
         lambda edit: edit.with_entry(text, host.container, name, entry),
     )
+    # The backup is from before our first entry; one that is renewed must not overwrite it.
     backup = None if known is not None else backup_of(path, name)
     return Change(path, before, after, backup=backup)
 
@@ -170,6 +173,7 @@ def taken_out(host: Host, path: Path, name: str) -> Change | None:
         is_all = host.format.with_entry(former_text, host.container, name, known) == text
         keeps = host.container in host.format.read(former_text)
     except (ValueError, RecursionError):
+        # Without the former content nobody knows whether the person had the container before.
         is_all, keeps = False, True
     if is_all:
         return Change(path, before, former, spent=spent)
@@ -222,6 +226,7 @@ def _content(host: Host, path: Path) -> bytes | None:
         if not path.exists():
             return None
         file_stat = path.stat()
+        # A file that is replaced is no longer the one to which its other names lead.
         if not stat.S_ISREG(file_stat.st_mode) or file_stat.st_nlink > 1 or file_stat.st_size > _LARGEST:
             raise _not_ours(path, "it is not a file of its own")
         if is_foreign(file_stat):

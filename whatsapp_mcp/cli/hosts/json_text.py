@@ -182,6 +182,7 @@ def without_entry(text: str, container: str, name: str, *, keeps_container: bool
     member = inner and inner.member(name)
     if not inner or not member:
         raise ValueError("it is not there")
+    # Read again: the places of the members are those of the text before.
     document = _document(_removed(document, inner, member))
     root = document.root()
     emptied = root.member(container)

@@ -34,6 +34,7 @@ _REQUIREMENT: Final = re.compile(
 """Our name with any extras and version (PEP 508), or with a version as `uvx` takes it."""
 _PYTHON: Final = re.compile(r"(python|pypy)w?[\d.]*")
 _RUNNERS: Final = (("uvx",), ("uv", "tool", "run"), ("pipx", "run"))
+"""Programs that install a distribution and run a script of it."""
 _SOURCES: Final = ("--from", "--spec")
 """The options of those runners that name what is installed, where it is not what is run."""
 _WITH_VALUE: Final = frozenset(
@@ -46,6 +47,7 @@ _WITH_VALUE: Final = frozenset(
 )
 """Options of the runners, and of Python, whose value is the next word."""
 _COMMAND_KEYS: Final = ("command", "cmd")
+"""What hosts call the program; in some it is a list, with the arguments behind it."""
 _VARIABLE_KEYS: Final = ("env", "environment", "envs")
 
 
@@ -101,6 +103,7 @@ class Machine:
     def _folder(self, variable: str, default: str) -> PurePath:
         flavour = PureWindowsPath if self.system is System.WINDOWS else PurePosixPath
         given = flavour(self.environment.get(variable, ""))
+        # Relative folders are to be ignored (https://specifications.freedesktop.org/basedir-spec/).
         return given if given.is_absolute() else flavour(self.home, *default.split("/")[1:])
 
 

@@ -18,6 +18,7 @@ _CONTEXT: Final = b"whatsapp-mcp encryption.json 1"
 _KEY_BYTES: Final = 32
 _SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
+"""As AES-GCM takes them; chance is enough, since a new salt makes each key a new one."""
 _COST: Final = 1 << 15
 """Cost of scrypt, with blocks of 8: a tenth of a second and 32 MB a try, in case a person's key can be
 guessed."""

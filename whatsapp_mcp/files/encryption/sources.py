@@ -16,6 +16,7 @@ _COMMAND_LIMIT: Final = 60.0
 _LONGEST: Final = 4096
 """Bytes of a key; a file that is longer is none."""
 _NEW_BYTES: Final = 32
+"""Bytes of chance in a key that is made here."""
 
 
 @dataclass(frozen=True, slots=True)
