@@ -141,6 +141,7 @@ def _chat_seen(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int 
         WHERE wa_id = ? AND chat_id IN ({placeholders(chats)}) AND via IS NULL
         AND NOT flags & {int(Flag.IMPORTED)}"""  # noqa: S608
         + "".join(
+            # Add-ons rank behind all messages: one decides only where no copy of the message does.
             f""" UNION ALL SELECT {FAR_FUTURE}, c.id FROM {kind.table} AS t
             JOIN addresses AS a ON a.id = t.chat_address AND a.jid LIKE '%@lid'
             JOIN chats AS c ON c.contact_id = a.contact_id

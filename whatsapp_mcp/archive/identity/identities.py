@@ -143,6 +143,7 @@ class Identities:
             attribution.chats_of(self._db, history)
             return attribution.chat_of(self._db, address.contact if moment is None else history.at(moment))
         chat = attribution.chat_of(self._db, address.contact)
+        # Not remembered for a reassigned number: whose chat it is depends on the moment.
         if not address.reassigned:
             self._chats[jid] = chat
         return chat
@@ -233,6 +234,7 @@ class Identities:
         """Mark the messages that mention the owner under any address."""
         for jid in column(self._db, "SELECT jid FROM addresses WHERE contact_id = 0"):
             self._db.execute(
+                # LIKE rules out most rows before their JSON is parsed.
                 """UPDATE messages SET flags = flags | ?1 WHERE details LIKE '%"mentions":[%'
                 AND details LIKE ?2
                 AND EXISTS (SELECT 1 FROM json_each(details, '$.mentions') WHERE value = ?3)""",
@@ -250,6 +252,7 @@ class Identities:
         known = self._since.get((pn, lid))
         if known is None:
             known = value(self._db, "SELECT since FROM number_history WHERE (pn, lid) = (?, ?)", (pn, lid))
+        # Remembered, since the pair comes with each message and mostly says nothing new.
         self._since[pn, lid] = seen_at if known is None else min(seen_at, known)
         if (known is not None and known <= seen_at) or self._is_foreign(pn, lid):
             return
@@ -281,6 +284,7 @@ class Identities:
             known = self.contact(lid if by_pn is None else pn)
             self._attach(known, pn if by_pn is None else lid)
         elif by_pn != by_lid:
+            # The owner is contact 0 in every query, so it is always the other one that goes.
             keep, lose = (by_lid, by_pn) if by_lid == OWNER else (by_pn, by_lid)
             self._merge(keep, lose)
         person = self.contact(lid)
@@ -294,6 +298,7 @@ class Identities:
     def _reassign(self, pn: str) -> None:
         """Attribute everything that came under a reassigned number alone to the person who held it then."""
         db = self._db
+        # The history joins the addresses of LIDs: whoever had none would be missing there.
         for lid in column(db, "SELECT lid FROM number_history WHERE pn = ?", (pn,)):
             self.address(lid)
         persons = NumberHistory(db, pn).people

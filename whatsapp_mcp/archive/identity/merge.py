@@ -26,6 +26,7 @@ def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
     """Move the addresses and messages of contact `lose` to contact `keep`; its direct chat stays."""
     db.execute("UPDATE addresses SET contact_id = ? WHERE contact_id = ?", (keep, lose))
     db.execute("DELETE FROM contacts WHERE id = ?", (lose,))
+    # Aliases of the one that goes follow it: so one look-up always ends at the person.
     db.execute("UPDATE contact_aliases SET contact_id = ? WHERE contact_id = ?", (keep, lose))
     db.execute("INSERT OR REPLACE INTO contact_aliases (old_id, contact_id) VALUES (?, ?)", (lose, keep))
     _move_messages(db, "sender_id", keep, lose)
@@ -168,6 +169,7 @@ def retime_message(db: sqlite3.Connection, message: int, sent_at: int) -> int:
 
 def _redirect_refs(db: sqlite3.Connection, old: int, new: int) -> None:
     ref, flags = db.execute("SELECT ref, flags FROM messages WHERE id = ?", (old,)).fetchone()
+    # Only then several refs lead to it, and there is no index to find them by.
     if flags & Flag.TWICE:
         db.execute("UPDATE refs SET message_id = ? WHERE message_id = ?", (new, old))
     else:

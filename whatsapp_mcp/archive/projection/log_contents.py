@@ -28,6 +28,7 @@ NOTHING: Final = "00" * 32
 """The hash of an empty log."""
 _HASH_BYTES: Final = 32
 _MOST_ROWS: Final = 1 << 16
+"""Most rows of the journal that are read for one operation."""
 _MOST_BYTES: Final = 1 << 28
 """Most bytes of journal rows that are read for one operation: its client may have written more between them
 since."""
@@ -97,6 +98,7 @@ def body_of(former: str, operation: WriteOperation) -> tuple[bytes, WriteOperati
         return bytes.fromhex(former) + _naming_rows(operation), operation
     try:
         text = operation.to_json()
+        # Applied as it reads in the log: what JSON changes is changed here as well as elsewhere.
         return bytes.fromhex(former) + text, WriteOperation.from_json(text)
     except ValueError as error:  # whose text may repeat what was said
         raise InvalidArgument("A value cannot be stored.", "Give whole characters and numbers.") from error
@@ -133,6 +135,7 @@ def operation_of(body: bytes, journal: JournalReader) -> WriteOperation:
 
 def _naming_rows(operation: WriteOperation) -> bytes:
     events: Sequence[DecodedEvent] = operation.values["events"]
+    # An empty span for no events: whoever applies it reads no row.
     first, last = (events[0].seq, events[-1].seq) if events else (1, 0)
     named = JournalRows(first, last, _digest(events))
     return _ENVELOPE.dump_json((VERSION, _NAMED, operation.at, _ROWS.dump_json(named).decode()))
@@ -242,6 +245,7 @@ async def _agreement_of(place: LogPosition, storage: LogStorage) -> Agreement:
         if place.seq:
             (row,) = await log.read(place.seq - 1, 1)
             return _equal(hash_of(row.body), place)
+        # Raises `Pruned` where the beginning is gone, from which an empty archive would have to start.
         await log.read(0, 1)
     except Pruned:
         return await _agreement_at_the_beginning(place, storage)

@@ -119,6 +119,7 @@ class LogWriter:
         self._waiting.append(caller)
         try:
             async with self._turn:
+                # Whoever had the turn before may have taken these operations along.
                 if not caller.is_done:
                     with anyio.CancelScope(shield=True):  # what is in the log has to be applied
                         await self._commit_waiting()
@@ -180,6 +181,7 @@ class LogWriter:
             self._fail(group, error)
             self._note_unapplied()
         except BaseException as error:
+            # Cancelled, or a mistake of ours: the others must not wait for an outcome that never comes.
             self._fail(group, error)
             raise
 
@@ -213,6 +215,7 @@ class LogWriter:
             return
         if await self._storage.log.append(bodies) != self._place.seq + len(bodies):
             raise Fenced("Somebody else has appended to the log.")
+        # The log has it from here on: whatever happens to this call, it is applied before anything else.
         self._is_behind = True
         files = await self._writer.run_bare(self._apply, group, bulk=any(caller.bulk for caller in group))
         self._caught_up()
@@ -236,6 +239,7 @@ class LogWriter:
         former, created_at = self._place.hash, int(self._now().timestamp() * 1000)
         for caller in group:
             try:
+                # All of a caller's operations or none: each body has the hash of the one before it.
                 mine, before = list[tuple[bytes, WriteOperation]](), former
                 for name, values in caller.operations:
                     mine.append(body_of(before, WriteOperation(name, created_at, values(db))))

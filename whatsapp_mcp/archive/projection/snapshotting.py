@@ -16,6 +16,7 @@ from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of
 
 _FEWEST: Final = 2_000
+"""Operations after which a snapshot of the smallest archive is due."""
 _MOST: Final = 20_000
 """Operations that may follow a snapshot: a machine without a copy applies them before it leads."""
 _BYTES_OF_ONE: Final = 4096
@@ -115,6 +116,7 @@ async def _make(folder: AccountFolder, storage: LogStorage) -> Snapshot:
 
 async def _forget(storage: LogStorage, seq: int, position: int) -> None:
     """Delete what led to an operation: snapshots before it, and the rows up to it."""
+    # The journal last: rows of the log that are left name its rows, and could not be applied without them.
     await storage.snapshots.keep_from(seq)
     await storage.log.prune(seq)
     await anyio.to_thread.run_sync(storage.journal.prune, position)

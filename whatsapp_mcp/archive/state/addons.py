@@ -73,6 +73,7 @@ def store_addon(db: sqlite3.Connection, kind: AddOn, chat: int, sender: int, upd
 
 def insert_addon(db: sqlite3.Connection, kind: AddOn, row: Sequence[Any]) -> bool:
     """Insert a row, and delete the oldest of its message beyond what is kept; whether it was new."""
+    # The key is the whole row: the same update twice is one row, in whichever order they come.
     places = placeholders(row)
     new = db.execute(f"INSERT OR IGNORE INTO {kind.table} VALUES ({places})", row).rowcount > 0  # noqa: S608
     if new and kind.kept:
@@ -87,6 +88,7 @@ def _keep_newest(db: sqlite3.Connection, kind: AddOn, wa_id: str, chat: int) -> 
     if count > kind.kept:
         key = "wa_id, chat_address, sender_address, at"
         db.execute(
+            # Nobody who sends many add-ons may push out the only one of somebody else.
             f"""DELETE FROM {kind.table} WHERE ({key}) IN (SELECT {key} FROM (SELECT {key}, row_number()
             OVER (PARTITION BY sender_address ORDER BY at DESC) AS turn {of_message})
             ORDER BY turn DESC, at LIMIT ?)""",  # noqa: S608
@@ -125,6 +127,7 @@ def read_addons(
 
 
 def _rows(db: sqlite3.Connection, kind: AddOn, ids: Sequence[str]) -> list[_Row]:
+    # Numbered: the ids stand twice in the statement where files bring add-ons, too.
     places = ", ".join(f"?{number}" for number in range(1, len(ids) + 1))
     said = _ROWS.format(
         worth=kind.worth, columns=", ".join(kind.columns) or "NULL", table=kind.table, ids=places
@@ -179,6 +182,7 @@ def _once_a_moment(
     key = [kind.columns.index(column) for column in kind.key]
     best: dict[tuple[Any, ...], tuple[tuple[Any, ...], StoredAddOn]] = {}
     for (address, row), one in zip(stored, addons, strict=True):
+        # None cannot be compared: a vote that is still sealed has no worth.
         rank = (not address.is_number, row.worth is not None, row.worth)
         moment = (one.person, one.at, *[one.says[n] for n in key])
         if moment not in best or rank > best[moment][0]:
@@ -291,6 +295,7 @@ def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | N
     Returns:
         How many rows.
     """
+    # A table with an index: SQLite would work out the view again for each row.
     db.execute("CREATE TEMP TABLE chats_now AS SELECT address_id, chat_id FROM chat_addresses")
     db.execute("CREATE INDEX temp.chats_now_address ON chats_now (address_id)")
     deleted = 0

@@ -14,11 +14,13 @@ from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.models import Change
 
 KEPT_DAYS: Final = 30
+"""Days after which entries are dropped; who was away for longer begins anew (`resume`)."""
 _RECENT: Final = 10_000
 """Entries, counted from the newest, among which a recent one is looked for."""
 _MANY: Final = 20
 """Contacts that changed at once, beyond which they are not named."""
 _NOW: Final = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'operation_at'"
+"""SQL for the time of the operation that is being applied, in milliseconds."""
 
 
 def add_change(
@@ -44,6 +46,7 @@ def add_contact_changes(db: sqlite3.Connection, contacts: Collection[int]) -> No
     if len(contacts) > _MANY:
         add_change(db, "contact")
     else:
+        # In a fixed order: the same operations give the same feed.
         for contact in sorted(contacts):
             add_change(db, "contact", actor=contact)
 
@@ -60,6 +63,7 @@ def add_file_change(db: sqlite3.Connection, message: int) -> None:
 
 def last_change(db: sqlite3.Connection) -> int:
     """Newest number of the change feed; 0 when nothing ever changed."""
+    # Not the greatest that is there: entries are dropped, and the number must never fall.
     return value(db, "SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0
 
 

@@ -85,6 +85,7 @@ def store_chat_setting(
     ).rowcount
     if new <= 0:
         return
+    # Under a number every value stays: should it turn out to be several people's, each has their own.
     if not address.is_number:
         db.execute(
             """DELETE FROM chat_settings AS k WHERE (address_id, field) = (?, ?) AND EXISTS (
@@ -265,6 +266,7 @@ class ChatProgress:
         self._all_read = read.pop(receipts.EVERYONE, 0)
         self._delivered = sorted(delivered.values())
         self._read = sorted(read.values())
+        # At least one: where nobody is known to be a member, nothing counts as read without any receipt.
         self._needed = max(1, members)
 
     def status(self, message: int) -> SendStatus:

@@ -51,6 +51,7 @@ _OUTCOMES = {
     "silenced_by_dnd": "Missed {} (do not disturb)",
     "silenced_unknown_caller": "Missed {} (unknown caller silenced)",
 }
+"""How a call ended, as WhatsApp names it, and its line; `{}` is the kind of call."""
 _EARLIER: Final = 60
 """Seconds before an album in which a file of it may be dated."""
 _WITHIN: Final = 1_000
@@ -122,6 +123,7 @@ def apply_versions_of(db: sqlite3.Connection, people: Collection[int]) -> None:
         JOIN addresses AS n ON n.jid = h.pn WHERE a.contact_id IN ({placeholders(people)})"""  # noqa: S608
     for kind in (EDITS, REVOKES):
         for wa_id, chat_address in db.execute(
+            # Materialized: worked out once, not again for each row of the table.
             f"""WITH theirs AS MATERIALIZED ({addresses})
             SELECT DISTINCT wa_id, chat_address FROM {kind.table}
             WHERE chat_address IN theirs OR sender_address IN theirs""",  # noqa: S608
@@ -146,6 +148,7 @@ def open_vote(
         try:
             plain = AESGCM(key).decrypt(iv, payload, f"{poll}\x00{voter}".encode())
             return b"".join(parsed(protobufs.E2E.PollVoteMessage, plain).selectedOptions)
+        # Under which form of the two jids it was sealed shows only by trying.
         except (InvalidTag, ValueError, DecodeError):
             continue
     return None
@@ -254,6 +257,7 @@ def album_files(db: sqlite3.Connection, message: int, album: Target, expected: i
         "SELECT ref, sender_id, details FROM messages WHERE chat_id = ? AND id >= ? ORDER BY id LIMIT ?",
         (album.chat, message - (_EARLIER << ID_BITS), _WITHIN),
     )
+    # It ends early, and an open cursor would keep the log from being checkpointed.
     with closing(rows):
         for ref, sender, details in rows:
             if len(refs) >= most:

@@ -189,6 +189,7 @@ def media_row(copy: Copy) -> tuple[Any, ...] | None:
     if copy.media is None:
         return None
     row = json.loads(copy.media)
+    # `hex` of SQLite makes an empty text of NULL.
     return tuple([bytes.fromhex(one) or None if at in _BLOBS else one for at, one in enumerate(row)])
 
 

@@ -156,6 +156,7 @@ def _advance(
     """Move a watermark forward; it never goes back."""
     return (
         db.execute(
+            # Of one watermark the earlier time counts, so that the order of two receipts does not matter.
             """INSERT INTO read_marks VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
         SET up_to = excluded.up_to, at = excluded.at
         WHERE excluded.up_to > up_to OR (excluded.up_to = up_to AND excluded.at < at)""",
@@ -325,6 +326,7 @@ def apply_early(db: sqlite3.Connection, chat: int, wa_id: str | None = None) -> 
     for row in rows:
         waiting, chat_address, address, receipt_at, kind = row
         db.execute(
+            # Deleted first: it is stored again if it has to wait on.
             """DELETE FROM early_receipts
             WHERE (wa_id, chat_address, sender_address, at, kind) = (?, ?, ?, ?, ?)""",
             row,

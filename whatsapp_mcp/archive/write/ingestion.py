@@ -35,6 +35,7 @@ POISON: Final = (
 """Errors that writing a malformed update may raise; a full disk or a lock is not among them."""
 
 _PART_BITS: Final = 20
+"""Bits of a number in `undecoded` below that of the event: the part, 0 for the whole event."""
 _PRUNE_EVERY: Final = 500
 """Journal events between two looks at old entries of the change feed."""
 
@@ -151,6 +152,7 @@ class Ingest:
             if event.seq > done:
                 self._event(event)
                 done = event.seq
+        # By numbers of the journal and not by a clock: the same operations delete the same entries.
         if done // _PRUNE_EVERY != before // _PRUNE_EVERY:
             state.prune_changes(self._db)
             floods.forget_days(self._db, self._context.seconds)
@@ -209,6 +211,7 @@ class Ingest:
             self._db.execute("ROLLBACK TO event")
             self._db.execute("RELEASE event")
             self._updates.forget()
+            # A dict keeps its order: what this event has added is at the end.
             while len(messages.raw) > raw:
                 messages.raw.popitem()
             messages.new, messages.duplicates = new, duplicates

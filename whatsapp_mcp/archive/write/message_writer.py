@@ -66,6 +66,7 @@ class MessageWriter:
         )
         floods.bound_message(self._db, update, self._identities.address(update.sender))
         content = update.content
+        # One query for each message, not four: history comes in hundreds of thousands.
         message, kind, flags, revoked_at, via, *earlier = self._db.execute(
             _LOOK_UP, (chat, update.wa_id, sender)
         ).fetchone()

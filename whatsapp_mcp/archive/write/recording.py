@@ -28,6 +28,7 @@ from whatsapp_mcp.models import ContactUpdate, FileReading, FileStep, GroupUpdat
 
 def meta_set(context: WriteContext, key: str, value: str | None) -> None:
     """Keep a small value for the account; None forgets it."""
+    # The prefix keeps callers' keys apart from those of the archive itself.
     if value is None:
         context.db.execute("DELETE FROM meta WHERE key = ?", (f"user.{key}",))
     else:
@@ -238,6 +239,7 @@ def record_reading(context: WriteContext, key: MessageKey, reading: FileReading)
     """
     db, message = context.db, read.find(context.db, key)
     marks = [[one.title, one.start] for one in reading.passages]
+    # A form feed of the file's own would make two passages of one.
     text = state.BETWEEN.join(one.text.replace(state.BETWEEN, " ") for one in reading.passages)
     stored = db.execute(
         """INSERT OR REPLACE INTO readings (message_id, kind, language, engine, at, in_file, cut, marks, text)

@@ -81,6 +81,7 @@ def add(
         SendUnknown: No key, and the same content to the same chat is unsettled.
     """
     db = context.db
+    # A caller's key could be taken for that of an album's file, which the archive makes by itself.
     if (request.idempotency_key or "").startswith(ALBUM_KEY):
         raise InvalidArgument(f"An idempotency key does not begin with {ALBUM_KEY}.", "Use another key.")
     if request.at is not None and request.content.kind in ADDON_KINDS:
@@ -99,14 +100,18 @@ def add(
             accepted = read.send_entry(db, row)
             return _accept_again(context, accepted, body, expires_at, obstacle, waits, later, scheduling)
         _refuse_used(db, request.idempotency_key, principal)
+    # A key that a server made for one call is no wish to send the same once more.
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
+    # Behind the key: a send that was accepted before is answered with, whatever has come in the way since.
     if obstacle is not None:
         raise obstacle
     try:
+        # Read back at once: a row that cannot be read would have to be quarantined later.
         stored = replace(read.SEND_REQUEST.validate_json(body), chat=request.chat)
     except ValueError as error:  # a number that JSON does not have
         raise InvalidArgument("The message holds a value that cannot be stored.") from error
+    # Messages of one chat go out in the order in which they were accepted.
     if handed_to is not None and _is_one_unsettled(db, request.chat):
         handed_to = None
     key = request.idempotency_key

@@ -123,6 +123,7 @@ def failed(context: WriteContext, send_id: int, reason: str) -> OutboxEntry:
     entry = read.outbox_get(context.db, send_id)
     if entry.reason is None or entry.status is SendStatus.UNKNOWN:
         return move(context.db, entry, SendStatus.FAILED, reason)
+    # No way leads from `queued` to `unknown`, which it has to be: an earlier try may have gone out.
     if entry.status is SendStatus.QUEUED:
         sending(context, send_id)
     return unknown(context, send_id, f"{entry.reason} {reason}", traceable=False)
