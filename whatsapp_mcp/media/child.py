@@ -78,7 +78,7 @@ def confine(memory_bytes: int = MEMORY_BYTES, written_bytes: int = 0, *, is_back
     free = os.dup(0)
     os.close(free)
     _limit(resource.RLIMIT_NOFILE, free)
-    # Last: it forbids the calls that set the other limits.
+    # Last: it forbids what the others need, such as files of /proc and the calls of Landlock.
     if sys.platform == "linux":
         with suppress(OSError):  # a kernel without seccomp
             compute_only(sizes=written_bytes > 0)
