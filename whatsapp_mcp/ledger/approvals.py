@@ -27,6 +27,7 @@ _KEY_BYTES: Final = 32
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Letters and digits that are not mistaken for each other."""
 _SEEN: Final = frozenset({"image", "sticker", "video", "gif"})
+"""Kinds of files that a person can be shown before deciding."""
 _COLUMNS: Final = """id, state, tool, client, question, reason, created_at, expires_at, decided_at, way,
  send_id, digest, seal, principal, operation, arguments, question_id"""
 
@@ -163,6 +164,7 @@ class Approvals:
                     state.value,
                     int(now.timestamp()),
                     way,
+                    # Sealed anew: a row in which somebody has written another state is no answer.
                     self._seal(state, number, held.digest, held.principal, expires),
                     number,
                 ),

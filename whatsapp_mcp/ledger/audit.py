@@ -294,6 +294,7 @@ class Audit:
         if not batch:
             return 0
         with self._guard:
+            # In front of what came later: the chain has the order in which things happened.
             kept = batch + self._waiting
             self._waiting = kept[:_MOST_WAITING]
         self._noted.set()
@@ -323,6 +324,7 @@ class Audit:
             before = audit_chain.link(before, row)
             db.execute(_ROW, (*row, text, before))
         ends = replace(ends, last_seq=seq, last_hash=before)
+        # A batch may step over the multiple itself.
         if seq % _ROTATE_EVERY < len(new):
             ends = _rotated(db, ends, self._now() - KEPT)
         audit_chain.write_ends(db, ends, self._key)

@@ -47,6 +47,7 @@ class Fault(NamedTuple):
 
 def link(before: bytes, row: Sequence[Any]) -> bytes:
     """The hash of a row, given as `COLUMNS` names them, and of all before it."""
+    # As JSON, so that no two rows give the same bytes.
     # Only in a damaged file a column holds bytes.
     return sha256(before + json.dumps(list(row), default=repr).encode()).digest()
 

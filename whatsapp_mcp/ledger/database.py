@@ -185,6 +185,7 @@ class LedgerFile:
                 if isinstance(error, Fenced | Rewound):
                     self._end = self._end or error
                 raise _unsaved() from error
+            # Not 0: what was written while the snapshot was put is not in it.
             self._logged -= logged
             self._snapshot_size = len(content)
             self._snapshot_at = self._monotonic() + _NEXT_SNAPSHOT

@@ -121,6 +121,7 @@ class Exposures:
             rows = [(principal, source.value, now_seconds) for source in due]
             await self._file.write(
                 lambda db: db.executemany(
+                    # Several processes write here: a slower one must not set the time back.
                     """INSERT INTO exposures VALUES (?, ?, ?)
                     ON CONFLICT DO UPDATE SET last_call = max(last_call, excluded.last_call)""",
                     rows,

@@ -19,6 +19,7 @@ from whatsapp_mcp.models import HandOn, HandOnState
 MOST_REFS: Final = 50
 """Messages of one hand-on; more of them make another one, which goes out after it."""
 _KEPT: Final = timedelta(days=30)
+"""Time for which a row stays once it is answered or dropped."""
 _OPEN: Final = "state NOT IN ('answered', 'dropped')"
 _COLUMNS: Final = "id, chat, agent, refs, order_ref, began_at, at, state, tries, answer, reason, done_at"
 
@@ -146,6 +147,7 @@ class HandedOnRecord:
 
         def change(db: sqlite3.Connection) -> bool:
             cursor = db.execute(
+                # With the refs that were read: a message that joined since is not covered by the answer.
                 """UPDATE handed_on SET state = ?, answer = ?, cost = cost + ?, reason = ?, tries = tries + ?,
                 done_at = ? WHERE id = ? AND state = ? AND refs = ?""",
                 (

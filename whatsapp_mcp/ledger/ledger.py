@@ -172,6 +172,7 @@ async def open_ledger(
     try:
         yield ledger
     finally:
+        # A cancelled server still writes down what was noted.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(ledger.close)
 

@@ -66,6 +66,7 @@ class Pairings:
                 "SELECT chat, code, given_at, paired_at, is_told FROM pairings WHERE chat = ?", (chat,)
             ).fetchone()
             if row is not None:
+                # Not told yet: the process may have ended in between, and the same code goes out.
                 return None if row[4] else _pairing(*row[:4])
             lately = "SELECT count(*) FROM pairings WHERE paired_at IS NULL AND given_at > ?"
             if db.execute(lately, (now_seconds - _seconds(_SOON),)).fetchone()[0] >= MOST_TOLD:

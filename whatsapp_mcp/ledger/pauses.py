@@ -16,6 +16,7 @@ from whatsapp_mcp.models import Pauses
 TIMELOCK: Final = timedelta(days=1)
 """Length of the first timelock."""
 _LONGEST: Final = timedelta(days=7)
+"""Most time for which a timelock counts."""
 _FORGIVEN: Final = timedelta(days=7)
 """Time after the end of a timelock from which the next counts as a first one."""
 

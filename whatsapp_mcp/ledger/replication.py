@@ -26,6 +26,7 @@ from whatsapp_mcp.storage import Pruned, Rewound, StatementLog, transaction
 from whatsapp_mcp.system import make_private_file
 
 _COMPRESSION: Final = 1
+"""Level of zlib: the fastest."""
 _POSITION: Final = "log_position"
 """Is not of the ledger but of its copy on one machine."""
 _SEQUENCES: Final = "sqlite_sequence"
@@ -35,6 +36,7 @@ _BATCH: Final = 500
 """Rows of the log that are applied in one transaction."""
 _PARTS: Final = ("", "-wal", "-shm")
 _HASH: Final = 32
+"""Bytes of the hash at the beginning of a body."""
 
 
 def dump(db: sqlite3.Connection) -> bytes:
@@ -238,6 +240,7 @@ def open_replica(
         Unsupported: A newer version has written the file, or one that is too old.
     """
     if leads:
+        # Raises where this leader's epoch is over, and makes sure that all rows are durable.
         log.last()
     try:
         return _opened(path, key, log)
@@ -250,6 +253,7 @@ def open_replica(
         for part in _PARTS:
             path.with_name(path.name + part).unlink(missing_ok=True)
     except (_OfNoLog, sqlite3.DatabaseError) as error:
+        # A lock or a full disk passes by itself: no reason to set the file aside.
         if isinstance(error, sqlite3.OperationalError):
             raise
         quarantine_file(path)
@@ -328,6 +332,7 @@ def _begin(db: sqlite3.Connection, log: StatementLog) -> None:
         position = _START
         if newest is not None:
             restore(db, newest.content)
+            # The last row of a snapshot stays in the log: the next one is compared with its hash.
             position = Position(newest.seq, _hash_at(log, newest.seq) or b"")
         _move_to(db, position)
 

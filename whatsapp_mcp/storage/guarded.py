@@ -48,6 +48,7 @@ _COPY: Final = "vacuum_"
 """Prefix of the name that VACUUM gives to the file that it builds."""
 _OF_COPY: Final = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_READ, *_WRITES}
 _STEPS_BETWEEN_CHECKS: Final = 2_000
+"""Instructions of SQLite's virtual machine between two looks at the clock."""
 _SCHEMA_BYTES: Final = 8 * 1024
 """Most bytes of one row of a schema; the longest of the client library has a few hundred."""
 _SCHEMA_STEPS: Final = 100
@@ -71,6 +72,7 @@ def guard(
         writes: Tables that are written, and read.
         vacuums: Whether VACUUM may rewrite the file, with no other tables than these.
     """
+    # What SQLite advises for files of others: https://sqlite.org/security.html
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
         db.execute(f"PRAGMA {pragma}")
     readable = None if reads is None else {*reads, *writes, *_SCHEMA}
@@ -89,6 +91,7 @@ def guard(
             case sqlite3.SQLITE_PRAGMA:
                 return name in _PRAGMAS
             case sqlite3.SQLITE_ATTACH:
+                # VACUUM attaches the file that it builds, which has no name.
                 return vacuums and name == ""
             case _:
                 return action in _READS or (action in _WRITES and name in writes)
@@ -141,6 +144,7 @@ def bounded_transaction(
     try:
         with bounded_schema(db):
             db.execute(begin)
+            # BEGIN does not load the schema: what reads first does, here within its bounds.
             db.execute("SELECT 1 FROM sqlite_master").fetchone()
         db.set_progress_handler(lambda: clock() > until, _STEPS_BETWEEN_CHECKS)
         yield

@@ -89,6 +89,7 @@ class StoredDevice:
         except InvalidArgument:
             logger.warning("keys: a device is stored under what is no address")
             return None
+        # The client process writes this table, and SQLite takes any type into a column.
         number = registration if isinstance(registration, int) else 0
         return cls(address, _bare(lid), str(name)[:_NAME] if name else None, number)
 

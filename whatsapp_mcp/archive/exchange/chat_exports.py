@@ -23,7 +23,9 @@ from whatsapp_mcp.models import ChatKind, ExportedMessage, ForeignMessage, Messa
 NEAR: Final = 61
 """Seconds within which an exported message may be one that is here: Android writes whole minutes."""
 _PAST_MADE: Final = MADE[:-1] + chr(ord(MADE[-1]) + 1)
+"""The first text after all made ids: a range goes by the index of ids, LIKE would not."""
 _MENTION: Final = re.compile(r"@?\u2068[^\u2068\u2069]*\u2069|@\d{5,}")
+"""A mention: in an export a name between Unicode's isolates, in a message a number."""
 _KINDS: Final = {
     "image": (MessageKind.IMAGE, "image"),
     "video": (MessageKind.VIDEO, "video"),

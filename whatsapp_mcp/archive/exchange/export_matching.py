@@ -22,13 +22,16 @@ from whatsapp_mcp.jid import looks_like_number, number_of, other_spellings
 from whatsapp_mcp.models import ChatKind, ExportMatch, ExportOutline
 
 _CANDIDATES: Final = 10
+"""Most chats that are suggested for one export."""
 _FEW: Final = 3
 """Authors of an export that is likely no group's, whose names are looked for as well."""
 _WORDS: Final = re.compile(r"[^\W_]+")
 _TITLE_WORDS: Final = 60
+"""Most words of a title that are looked at."""
 _COPY: Final = re.compile(r"(?<![ _-])[ _-]*\(\d{1,3}\)$|-\d{1,2}$")
 """Suffix that a browser or a phone adds to the name of a file that exists already."""
 _NUMBER_DIGITS: Final = 7
+"""Fewest digits of a title that may be a phone number."""
 _SELF: Final = "you"
 """Name of the owner in the notices of an iPhone in English."""
 

@@ -31,6 +31,7 @@ def export_slices(
         end = min(start + _MESSAGES, len(messages))
         first = next((one.at for one in messages[start:end] if one.at is not None), None)
         before = start
+        # Twice `NEAR`: two exported messages may both be near one that is here, on either side of it.
         while before > 0 and first is not None and first - (messages[before - 1].at or 0) <= 2 * NEAR:
             before -= 1
         slices.append((messages[before:start], messages[start:end], end))

@@ -43,12 +43,14 @@ from whatsapp_mcp.storage import transaction
 _SUBJECT: Final = NameKind.GIVEN
 """The kind of a group's name in `imported_names`."""
 _MOST_MEMBERS: Final = 10_000
+"""Most members of one group that are taken over."""
 _SHOWN: Final = "SELECT saved_name, given_name, business_name, push_name FROM contacts WHERE id = ?"
 _NAMED: Final = (ChatKind.GROUP, ChatKind.CHANNEL, ChatKind.BROADCAST)
 _MESSAGES: Final = 30
 """Messages of a slice: some milliseconds."""
 _PEOPLE: Final = 50
 _CHATS: Final = 10
+"""Chats of a slice; each may have thousands of members."""
 T = TypeVar("T")
 
 

@@ -30,7 +30,9 @@ _AHEAD: Final = 86_400
 _ID: Final = re.compile(r"[\x21-\x7e]+")
 _USER: Final = re.compile(r"[0-9A-Za-z_.-]+")
 _LARGEST: Final = 1 << 53
+"""Numbers from here on are not exact in every JSON reader."""
 _MOST_RECEIPTS: Final = 10_000
+"""Most receipts of one message that are taken over."""
 _PLACES: Final = {"latitude", "longitude", "accuracy"}
 _NUMBERS: Final = {*_PLACES, "expires_at", "starts_at", "ends_at", "pages", "choose"}
 _LISTS: Final = {"options", "choices", "mentions", "items"}
@@ -301,6 +303,7 @@ def _table(key: str, said: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     fields: dict[str, Any] = {}
     for name, kind in _TABLES[key].items():
         field_value = table.get(name)
+        # Not isinstance: to Python, True is an int.
         if type(field_value) is kind and (kind is not int or _is_number(field_value)):
             fields[name] = clean_text(field_value) if isinstance(field_value, str) else field_value
     if fields:

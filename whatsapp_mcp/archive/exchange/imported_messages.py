@@ -114,6 +114,7 @@ class ImportedMessages:
         twice = [one for one in messages if of_key.setdefault(one.key, one) is not one]
         if of_key:
             self._write(of_key)
+        # A file may hold a message twice: the second is compared with the first once that is written.
         if twice:
             self.write(twice)
 

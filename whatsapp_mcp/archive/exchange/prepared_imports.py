@@ -54,6 +54,7 @@ def dated(chat: str, messages: Iterable[ExportedMessage], zone: tzinfo) -> tuple
 
 def _made_id(chat: str, message: ExportedMessage, sent_at: int | None, seen: dict[str, int]) -> str:
     text = f"{chat}\0{sent_at}\0{message.name}\0{message.text}\0{message.file}"
+    # The same may have been said twice in a minute: these are two messages, and need two ids.
     turn = seen[text] = seen.get(text, -1) + 1
     return MADE + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
 

@@ -301,6 +301,7 @@ def _delete_chats(db: sqlite3.Connection, number: int) -> None:
         """DELETE FROM orphans WHERE id IN (SELECT id FROM chats WHERE contact_id IS NULL)
         AND jid IN (SELECT jid FROM imported_names)"""
     )
+    # The number stays used up (`free_number`) and leads nowhere: index and feed may still hold it.
     db.execute("INSERT OR IGNORE INTO chat_aliases SELECT id, -1 FROM orphans")
     db.execute("DELETE FROM chats WHERE id IN (SELECT id FROM orphans)")
     db.execute("DROP TABLE orphans")

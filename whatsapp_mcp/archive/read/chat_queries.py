@@ -253,6 +253,7 @@ def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
     person = contact_id(db, jid)
     groups = column(
         db,
+        # Reassigned addresses all count here: whose they were then, `current_members` works out below.
         """SELECT id FROM chats AS c WHERE kind = ? AND EXISTS (SELECT 1 FROM members AS m
         JOIN addresses AS a ON a.id = m.address_id WHERE m.chat_id = c.id
         AND (a.contact_id = ? OR a.reassigned))""",

@@ -31,6 +31,7 @@ def encode(mark: str, *keys: int | str) -> str:
 
 def _check(mark: str, body: str) -> str:
     """A checksum, by which a typing error or the cursor of another list is noticed."""
+    # Against mistakes alone: a cursor opens nothing that its query would not show.
     return f"{zlib.crc32(f'{mark}.{body}'.encode(errors='surrogatepass')) & 0xFFFF:04x}"
 
 
@@ -38,6 +39,7 @@ def _written(key: int | str) -> str:
     """A number to the base of 36, a text in base64 after a `_`."""
     if isinstance(key, str):
         return f"_{base64.urlsafe_b64encode(key.encode()).decode().rstrip('=')}"
+    # Short, since a model pays for each page's cursor by its length.
     digits = ""
     rest = abs(key)
     while rest or not digits:

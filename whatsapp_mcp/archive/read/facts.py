@@ -31,6 +31,7 @@ _KINDS: Final = {"g.us": ChatKind.GROUP, "newsletter": ChatKind.CHANNEL}
 # What this companion sent is in the outbox; what a file says the owner wrote proves nothing, and neither does
 # a notice of what somebody did: leaving a group, or changing its timer, is no sign of trust. Nor is what was
 # written before the owner left, since whoever brought the owner back may have made it another group.
+# INDEXED BY: SQLite may take the index of all messages of a chat, of which notices are few.
 _OWNER_WROTE: Final = f"""SELECT EXISTS (SELECT 1 FROM messages AS m
  WHERE m.chat_id = :chat AND m.sender_id = {OWNER} AND NOT m.flags & {int(Flag.IMPORTED)}
  AND m.kind NOT IN ({SYSTEM}, {CALL}, {UNDECRYPTABLE}, {UNKNOWN})
@@ -62,7 +63,9 @@ have."""
 _LATEST: Final = 200
 """Sends that are looked at: there is no index for the rest, and budgets allow fewer in an hour."""
 _WINDOW: Final = 20
+"""Sends of a principal to a chat that are looked at together with a new one."""
 _FILES: Final = 50
+"""Most messages of other chats that are named for one file."""
 _LEFT: Final = "status NOT IN ('held', 'scheduled', 'failed')"
 _RECENT: Final = f"(SELECT * FROM outbox ORDER BY id DESC LIMIT {_LATEST})"  # noqa: S608
 _NOT_BY_COMPANION: Final = """NOT EXISTS (

@@ -175,6 +175,7 @@ def _term(text: str, exact: bool = False) -> Term | None:
     term_tokens = tokens(text)
     if not term_tokens:
         return None
+    # A quote would end the phrase, and NUL the query: nothing that is typed becomes syntax of FTS5.
     cut = tokens_text(text).replace('"', " ").replace("\x00", " ").strip(" *")
     return Term(tuple(term_tokens), text.endswith("*") and not exact, cut)
 

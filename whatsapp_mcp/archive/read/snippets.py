@@ -23,6 +23,7 @@ _LONGEST: Final = 120
 """Characters that are shown of one hit: a word may be as long as a message."""
 _HOLDS_TOGETHER: Final = frozenset({"", "-", ":", ".", "/", "'", "’", "@", "_"})
 _MISSING: Final = "\x00"
+"""Takes the place of what is missing: no term holds it, so no hit reaches across."""
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
 
 
@@ -63,6 +64,7 @@ class Marker:
     def _start(self, text: str) -> int:
         """Return where reading may begin: at the word of the first hit; 0 if any is not there as sought."""
         plain = text.casefold()
+        # Folding has moved places (`ß` is two letters): those of the folded text do not hold for the text.
         if len(plain) != len(text):
             return 0
         places = [plain.find(sought) for sought in self._sought]

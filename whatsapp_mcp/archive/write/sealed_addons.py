@@ -109,6 +109,7 @@ def _open(
 ) -> bytes | None:
     for author, sender, use in product(authors, senders, uses):
         key = secret_key(secret, target, author, sender, use)
+        # Some uses are sealed with additional data and others without: which one shows only by trying.
         for data in (b"", f"{target}\x00{sender}".encode()):
             try:
                 return AESGCM(key).decrypt(iv, payload, data)

@@ -172,6 +172,7 @@ class StateWriter:
             for message in newest_first
             if message.sender is not None and message.content.kind not in NEVER_UNREAD
         ]
+        # As many are unread as came, or more: where that begins is not among them.
         if update.count >= len(incoming):
             return
         read = incoming[update.count] if update.count else newest_first[0]
@@ -193,6 +194,7 @@ class StateWriter:
         self._db.execute("DELETE FROM meta WHERE key = 'history'")
         newest = value(
             self._db,
+            # What a file brought does not show that this device was linked then.
             "SELECT id FROM messages WHERE NOT flags & ? ORDER BY id DESC LIMIT 1",
             (int(Flag.IMPORTED),),
         )
