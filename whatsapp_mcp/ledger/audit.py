@@ -43,6 +43,7 @@ _ENDS: Final = "SELECT (SELECT min(seq) FROM audit), (SELECT max(seq) FROM audit
 _MOST_WAITING: Final = 10_000
 """Outcomes and readings that wait for a disk which takes nothing."""
 _ROTATE_EVERY: Final = 256
+"""Rows between two looks whether old ones are to be dropped."""
 _COUNTED: Final = timedelta(days=1)
 """Time span over which budgets count."""
 _ROW: Final = f"INSERT INTO audit ({audit_chain.COLUMNS}, text, hash) VALUES ({', '.join('?' * 22)})"  # noqa: S608

@@ -21,6 +21,7 @@ COLUMNS: Final = (
 )
 """Columns that the hash of a row covers."""
 _BEGINNING: Final = bytes(32)
+"""Stands for the hash of a row before the first."""
 
 
 @dataclass(frozen=True, slots=True)

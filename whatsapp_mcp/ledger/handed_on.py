@@ -21,6 +21,7 @@ MOST_REFS: Final = 50
 _KEPT: Final = timedelta(days=30)
 """Time for which a row stays once it is answered or dropped."""
 _OPEN: Final = "state NOT IN ('answered', 'dropped')"
+"""As the index `handed_on_open` has it, so that SQLite uses that."""
 _COLUMNS: Final = "id, chat, agent, refs, order_ref, began_at, at, state, tries, answer, reason, done_at"
 
 

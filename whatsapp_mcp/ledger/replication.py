@@ -315,6 +315,7 @@ def _opened(path: Path, key: DatabaseKey | None, log: StatementLog) -> sqlite3.C
     try:
         LEDGER.prepare(db)
         position = position_of(db)
+        # An empty file belongs to any log, and begins as a new one does.
         if position is None and (is_new or is_empty(db)):
             _begin(db, log)
         else:
@@ -356,6 +357,7 @@ def _apply(db: sqlite3.Connection, body: bytes) -> None:
         for statement, values in json.loads(body[_HASH:]):
             db.execute(statement, from_json(values)).fetchall()
     except sqlite3.OperationalError as error:
+        # A table or a column of a newer version; any other error is of this machine, and may pass.
         if "no such" in str(error) or "has no column" in str(error):
             raise newer_version() from error
         raise

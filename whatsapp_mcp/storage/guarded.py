@@ -33,6 +33,7 @@ _FUNCTIONS: Final = {
     "substr",
     "typeof",
 }
+"""Functions that our own statements call; all others are refused."""
 _PRAGMAS: Final = {
     "busy_timeout",
     "foreign_keys",
@@ -47,11 +48,13 @@ _SCHEMA: Final = {"sqlite_master", "sqlite_schema"}
 _COPY: Final = "vacuum_"
 """Prefix of the name that VACUUM gives to the file that it builds."""
 _OF_COPY: Final = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_READ, *_WRITES}
+"""What VACUUM does to the file that it builds."""
 _STEPS_BETWEEN_CHECKS: Final = 2_000
 """Instructions of SQLite's virtual machine between two looks at the clock."""
 _SCHEMA_BYTES: Final = 8 * 1024
 """Most bytes of one row of a schema; the longest of the client library has a few hundred."""
 _SCHEMA_STEPS: Final = 100
+"""Instructions between two looks while a schema is loaded."""
 _SCHEMA_CHECKS: Final = 20
 """Most runs of `_SCHEMA_STEPS` steps in which a schema is loaded: over two hundred rows, at most 50 MB once
 parsed."""
@@ -99,6 +102,7 @@ def guard(
     def authorize(*asked: str | int | None) -> int:
         return sqlite3.SQLITE_OK if may(*asked) else sqlite3.SQLITE_DENY  # pyright: ignore[reportArgumentType]
 
+    # Last: it would refuse the settings above as well.
     db.set_authorizer(authorize)
 
 
