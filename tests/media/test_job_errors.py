@@ -30,7 +30,7 @@ LABELS: Final = sorted(
     }
 )
 SLOTS: Final = {
-    "found.label": LABELS,
+    "file_format.label": LABELS,
     "label": LABELS,
     "what": ["picture", "video or sound"],
 }

@@ -124,7 +124,7 @@ class Status:
             address_book=await self._address_book.state(),
             failures=dict(self._counters.failures),
             silent_groups=await self._silent_groups(),
-            settings_error=self._settings.fault,
+            settings_error=self._settings.check(),
             files=await self._files.status(),
         )
 

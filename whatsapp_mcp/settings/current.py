@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
@@ -73,6 +74,12 @@ class CurrentSettings:
             if self._own is not None and not self._has_own:
                 raise
         return self._settings.for_account(self._account)
+
+    def check(self) -> str | None:
+        """Read the file and return its fault; None if it is in force."""
+        with suppress(InvalidArgument):
+            self.now()
+        return self.fault
 
     def _text(self) -> str:
         """The text of `config.toml`; read only if the file can have changed, since a send asks ten times."""

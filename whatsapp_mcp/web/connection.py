@@ -87,8 +87,6 @@ class _Connection:
     async def show(self, request: Request) -> Response:
         status = await status_of(self.site.source)
         opened = self.site.source.opened()
-        current = self.site.source.current
-        current.now()  # reads the file, so that its fault is that of now
         live = status is None or status.state is not ConnectionState.ONLINE
         return self.site.page(
             request,
@@ -96,7 +94,7 @@ class _Connection:
             "Connection",
             live=live,
             status=status,
-            fault=current.fault,
+            fault=self.site.source.current.check(),
             past=await _past(opened) if opened else (),
             gaps=await opened.archive.gaps() if opened else (),
             history=await opened.archive.history_progress() if opened else None,
