@@ -10,7 +10,8 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -18,7 +19,6 @@ from typing import Literal
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.protobufs import ServerSync, SyncAction
-from whatsapp_simulator import lthash
 from whatsapp_simulator.signal.primitives import (
     decrypt_cbc,
     encrypt_cbc,
@@ -34,6 +34,10 @@ _MAC_LENGTH = 32
 _IV_LENGTH = 16
 _SET = ServerSync.SyncdMutation.SET
 _REMOVE = ServerSync.SyncdMutation.REMOVE
+LTHASH_LENGTH = 128
+EMPTY_LTHASH = bytes(LTHASH_LENGTH)
+"""The hash of the empty set."""
+_NUMBERS = struct.Struct("<64H")
 
 
 class AppStateError(Exception):
@@ -194,7 +198,7 @@ class AppStateCollection:
         """Patch `n - 1` leads to version `n`."""
         self._keys = keys
         self._random = random
-        self._hash = lthash.EMPTY
+        self._hash = EMPTY_LTHASH
         self._entries: dict[bytes, _Entry] = {}
 
     def get(self, *index: str) -> SyncAction.SyncActionValue | None:
@@ -297,7 +301,7 @@ class AppStateCollection:
                 entry = _Entry(mutation.record, self._decode(mutation))
                 entries[mutation.record.index.blob] = entry
                 added.append(entry.value_mac)
-        return lthash.update(self._hash, remove=removed, add=added), entries
+        return lthash(self._hash, remove=removed, add=added), entries
 
     def _decode(self, mutation: ServerSync.SyncdMutation) -> Mutation:
         return decode_mutation(self._keys.find(mutation.record.keyID.ID), mutation)
@@ -314,3 +318,18 @@ class AppStateCollection:
 def _content_mac(key: SyncKey, operation: int, content: bytes) -> bytes:
     data = bytes([operation + 1]) + key.id + content + (len(key.id) + 1).to_bytes(8)
     return hmac.digest(key.value_mac_key, data, "sha512")[:_MAC_LENGTH]
+
+
+def lthash(base: bytes, *, remove: Iterable[bytes] = (), add: Iterable[bytes] = ()) -> bytes:
+    """The hash (128 bytes) of a set after items were removed and added; their order does not matter.
+
+    WhatsApp keeps one over the value MACs of each app state collection, so that the phone and its companions
+    can check that they hold the same state without comparing it. An item is expanded to 64 little-endian 16-bit
+    numbers, which are added to (or subtracted from) those of the hash, each modulo 2**16.
+    """
+    numbers = list(_NUMBERS.unpack(base))
+    for items, sign in ((remove, -1), (add, 1)):
+        for item in items:
+            stretched = _NUMBERS.unpack(hkdf(item, b"WhatsApp Patch Integrity", LTHASH_LENGTH))
+            numbers = [number + sign * part for number, part in zip(numbers, stretched, strict=True)]
+    return _NUMBERS.pack(*(number & 0xFFFF for number in numbers))

@@ -6,10 +6,10 @@ from typing import Any
 
 import anyio
 
-from whatsapp_simulator.anomaly import Anomaly
 from whatsapp_simulator.binary import SERVER, MalformedStanza, Node, decode, encode
 from whatsapp_simulator.http import BROKEN
 from whatsapp_simulator.noise import NoiseError, NoiseStream
+from whatsapp_simulator.simulation import Anomaly
 
 _QUERY_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0

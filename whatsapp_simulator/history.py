@@ -16,11 +16,10 @@ from anyio.lowlevel import checkpoint
 
 from whatsapp_mcp.jid import BROADCAST_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E, Common, HistorySync, Web
-from whatsapp_simulator import peer
 from whatsapp_simulator.companion import Companion
 from whatsapp_simulator.groups import Group
 from whatsapp_simulator.network import Network
-from whatsapp_simulator.user import User
+from whatsapp_simulator.user import User, send_to_companion
 
 Chat = User | Group
 
@@ -166,7 +165,7 @@ class History:
         content = E2E.ProtocolMessage(
             type=E2E.ProtocolMessage.HISTORY_SYNC_NOTIFICATION, historySyncNotification=notification
         )
-        return peer.send(self._phone, companion, content)
+        return send_to_companion(self._phone, companion, content)
 
     def _all(self) -> Iterator[Web.WebMessageInfo]:
         """All added messages, and those that the phone has sent and received."""

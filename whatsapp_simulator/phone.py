@@ -1,15 +1,18 @@
-"""The account owner's phone, and the companions that are linked to it."""
+"""The account owner's phone, the companions that are linked to it, and its answers to their requests."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_simulator import messages, pairing, peer_requests, receipts
+from whatsapp_simulator import messages, pairing, receipts
 from whatsapp_simulator.account import Account, Client
 from whatsapp_simulator.companion import Companion
 from whatsapp_simulator.envelope import Received
 from whatsapp_simulator.groups import Group
 from whatsapp_simulator.responses import Responder
-from whatsapp_simulator.user import User
+from whatsapp_simulator.user import User, send_to_companion
 
 
 class Phone(Account, Responder):
@@ -26,7 +29,7 @@ class Phone(Account, Responder):
         if received.stanza.get("category") != "peer":
             super().take_in(received)
         elif companion is not None:
-            peer_requests.answer(Client(self, companion), received)
+            _answer(Client(self, companion), received)
 
     async def scan(self, qr_text: str) -> Companion:
         """Link the companion that shows this QR text.
@@ -90,3 +93,53 @@ class Phone(Account, Responder):
         """Send a message from the phone; companions get a copy. See `Person.says`."""
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
         return await messages.post(self, whole, to, id=id, timestamp=at)
+
+
+def _answer(client: Client, received: Received) -> None:
+    """Handle a companion's request; an unknown one is logged."""
+    request = received.message.protocolMessage
+    match request.type:
+        case E2E.ProtocolMessage.APP_STATE_SYNC_KEY_REQUEST:
+            client.account.app_state.share_key(client.companion)
+        case E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_MESSAGE:
+            _operate(client, request.peerDataOperationRequestMessage, received.id)
+        case _:
+            client.network.log_anomaly("unanswered", f"peer message {request!r}")
+
+
+def _operate(client: Client, request: Any, request_id: str) -> None:
+    match request.peerDataOperationRequestType:
+        case E2E.PLACEHOLDER_MESSAGE_RESEND:
+            _resend(client, request, request_id)
+        case E2E.HISTORY_SYNC_ON_DEMAND:
+            _hand_over(client, request.historySyncOnDemandRequest, request_id)
+        case _:
+            client.network.log_anomaly("unanswered", f"peer data operation {request!r}")
+
+
+def _resend(client: Client, request: Any, request_id: str) -> None:
+    """Send messages again that arrived without their ciphertext; those that the phone lacks are omitted."""
+    keys = [each.messageKey for each in request.placeholderMessageResendRequest]
+    infos = [client.account.history.find(key.ID) for key in keys]
+    response = E2E.PeerDataOperationRequestResponseMessage(
+        peerDataOperationRequestType=E2E.PLACEHOLDER_MESSAGE_RESEND, stanzaID=request_id
+    )
+    for info in infos:
+        if info is not None:
+            result = response.peerDataOperationResult.add()
+            result.placeholderMessageResendResponse.webMessageInfoBytes = info.SerializeToString()
+    send_to_companion(
+        client.account,
+        client.companion,
+        E2E.ProtocolMessage(
+            type=E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,
+            peerDataOperationRequestResponseMessage=response,
+        ),
+    )
+
+
+def _hand_over(client: Client, request: Any, request_id: str) -> None:
+    """Send the messages of a chat before the oldest one that the companion has."""
+    history = client.account.history
+    chunk = history.before(Jid.parse(request.chatJID), request.oldestMsgID, request.onDemandMsgCount)
+    history.deliver(client.companion, chunk, request_id=request_id)

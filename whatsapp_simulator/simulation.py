@@ -5,17 +5,25 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
 import anyio
 import anyio.abc
 
 from whatsapp_mcp.jid import LID_SERVER, Jid
-from whatsapp_simulator.anomaly import Anomaly
 from whatsapp_simulator.binary import Node
 from whatsapp_simulator.faults import Faults
 
 _Args = TypeVarTuple("_Args")
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """Something that a correct client does not do: `kind` is its category, `detail` describes it."""
+
+    kind: str
+    detail: str
 
 
 class Simulation:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_simulator.binary import Node
 from whatsapp_simulator.business import Business, verified_name
 from whatsapp_simulator.companion import Companion
@@ -259,3 +260,19 @@ class _PrivateKeys(Mapping[int, bytes]):
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+
+def send_to_companion(phone: User, companion: Companion, content: Any) -> str:
+    """Send an `E2E.ProtocolMessage` from the phone to one of its companions; return the message id."""
+    simulation = phone.simulation
+    message_id = simulation.new_id()
+    kind, ciphertext = phone.encrypt(companion, E2E.Message(protocolMessage=content).SerializeToString())
+    attrs = {
+        "from": phone.pn,
+        "category": "peer",
+        "id": message_id,
+        "t": simulation.timestamp(),
+        "type": "text",
+    }
+    companion.deliver(Node("message", attrs, [Node("enc", {"v": 2, "type": kind}, ciphertext)]))
+    return message_id

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import anyio.abc
 
 from whatsapp_simulator import WhatsApp, companion
-from whatsapp_simulator.proxy import Handler, Proxy
+from whatsapp_simulator.whatsapp import Handler, Proxy
 
 _NODE: ContextVar[str] = ContextVar("node")
 
