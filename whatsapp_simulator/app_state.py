@@ -20,7 +20,7 @@ from whatsapp_simulator.app_state_crypto import (
 from whatsapp_simulator.binary import SERVER, Node
 from whatsapp_simulator.companion import Companion
 from whatsapp_simulator.groups import Group
-from whatsapp_simulator.user import User, send_to_companion
+from whatsapp_simulator.user import User
 
 Chat = User | Group
 
@@ -89,7 +89,7 @@ class AppState:
             appStateSyncKeyShare=E2E.AppStateSyncKeyShare(keys=map(self._shared, self._keys)),
         )
         chosen = [companion] if companion else list(self._phone.companions.values())
-        return [send_to_companion(self._phone, each, message) for each in chosen]
+        return [self._phone.send_to_companion(each, message) for each in chosen]
 
     def rotate_key(self) -> list[str]:
         """Start using a new key, as a phone does after a device was unlinked; return the message ids."""

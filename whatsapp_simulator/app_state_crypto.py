@@ -324,8 +324,8 @@ def lthash(base: bytes, *, remove: Iterable[bytes] = (), add: Iterable[bytes] = 
     """The hash (128 bytes) of a set after items were removed and added; their order does not matter.
 
     WhatsApp keeps one over the value MACs of each app state collection, so that the phone and its companions
-    can check that they hold the same state without comparing it. An item is expanded to 64 little-endian 16-bit
-    numbers, which are added to (or subtracted from) those of the hash, each modulo 2**16.
+    can check that they hold the same state without comparing it. An item is expanded to 64 little-endian
+    16-bit numbers, which are added to (or subtracted from) those of the hash, each modulo 2**16.
     """
     numbers = list(_NUMBERS.unpack(base))
     for items, sign in ((remove, -1), (add, 1)):

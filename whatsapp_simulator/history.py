@@ -19,7 +19,7 @@ from whatsapp_mcp.protobufs import E2E, Common, HistorySync, Web
 from whatsapp_simulator.companion import Companion
 from whatsapp_simulator.groups import Group
 from whatsapp_simulator.network import Network
-from whatsapp_simulator.user import User, send_to_companion
+from whatsapp_simulator.user import User
 
 Chat = User | Group
 
@@ -165,7 +165,7 @@ class History:
         content = E2E.ProtocolMessage(
             type=E2E.ProtocolMessage.HISTORY_SYNC_NOTIFICATION, historySyncNotification=notification
         )
-        return send_to_companion(self._phone, companion, content)
+        return self._phone.send_to_companion(companion, content)
 
     def _all(self) -> Iterator[Web.WebMessageInfo]:
         """All added messages, and those that the phone has sent and received."""

@@ -12,7 +12,7 @@ from whatsapp_simulator.companion import Companion
 from whatsapp_simulator.envelope import Received
 from whatsapp_simulator.groups import Group
 from whatsapp_simulator.responses import Responder
-from whatsapp_simulator.user import User, send_to_companion
+from whatsapp_simulator.user import User
 
 
 class Phone(Account, Responder):
@@ -128,8 +128,7 @@ def _resend(client: Client, request: Any, request_id: str) -> None:
         if info is not None:
             result = response.peerDataOperationResult.add()
             result.placeholderMessageResendResponse.webMessageInfoBytes = info.SerializeToString()
-    send_to_companion(
-        client.account,
+    client.account.send_to_companion(
         client.companion,
         E2E.ProtocolMessage(
             type=E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,

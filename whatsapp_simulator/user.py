@@ -245,6 +245,24 @@ class User:
         assert receipt is not None
         return receipt
 
+    def send_to_companion(self, companion: Companion, content: Any) -> str:
+        """Send an `E2E.ProtocolMessage` from the phone to one of its companions; return the message id.
+
+        Such a peer message is outside every chat.
+        """
+        simulation = self.simulation
+        message_id = simulation.new_id()
+        kind, ciphertext = self.encrypt(companion, E2E.Message(protocolMessage=content).SerializeToString())
+        attrs = {
+            "from": self.pn,
+            "category": "peer",
+            "id": message_id,
+            "t": simulation.timestamp(),
+            "type": "text",
+        }
+        companion.deliver(Node("message", attrs, [Node("enc", {"v": 2, "type": kind}, ciphertext)]))
+        return message_id
+
 
 class _PrivateKeys(Mapping[int, bytes]):
     """The private halves of key pairs, by id, without a copy."""
@@ -260,19 +278,3 @@ class _PrivateKeys(Mapping[int, bytes]):
 
     def __len__(self) -> int:
         return len(self._pairs)
-
-
-def send_to_companion(phone: User, companion: Companion, content: Any) -> str:
-    """Send an `E2E.ProtocolMessage` from the phone to one of its companions; return the message id."""
-    simulation = phone.simulation
-    message_id = simulation.new_id()
-    kind, ciphertext = phone.encrypt(companion, E2E.Message(protocolMessage=content).SerializeToString())
-    attrs = {
-        "from": phone.pn,
-        "category": "peer",
-        "id": message_id,
-        "t": simulation.timestamp(),
-        "type": "text",
-    }
-    companion.deliver(Node("message", attrs, [Node("enc", {"v": 2, "type": kind}, ciphertext)]))
-    return message_id
