@@ -8,13 +8,11 @@ from whatsapp_simulator import (
     devices,
     group_queries,
     messages,
-    pictures,
     prekeys,
     presence,
     profiles,
     queries,
     receipts,
-    usync,
 )
 from whatsapp_simulator.account import Account, Client
 from whatsapp_simulator.binary import Node
@@ -24,9 +22,7 @@ from whatsapp_simulator.network import Network
 HANDLERS: queries.Table = {
     **queries.TABLE,
     **prekeys.TABLE,
-    **usync.TABLE,
     **profiles.TABLE,
-    **pictures.TABLE,
     **group_queries.TABLE,
     **channel_queries.TABLE,
     **app_state_queries.TABLE,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing_extensions import Unpack
 
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_simulator import calls, kinds, messages, pictures, presence, receipts
+from whatsapp_simulator import calls, kinds, messages, presence, profiles, receipts
 from whatsapp_simulator.binary import Node
 from whatsapp_simulator.business import Business, Profile
 from whatsapp_simulator.envelope import Received
@@ -117,7 +117,7 @@ class Person(Responder):
 
     def changes_picture(self, picture: bytes | None) -> None:
         """Set or (None) remove the profile picture, a JPEG."""
-        pictures.change(self.network, self, picture)
+        profiles.change_picture(self.network, self, picture)
 
     def becomes_business(self, name: str, **profile: Unpack[Profile]) -> None:
         """Become a business, with a verified name and a public profile."""

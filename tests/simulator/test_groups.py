@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
-from whatsapp_simulator import WhatsApp, kinds, pictures
+from whatsapp_simulator import WhatsApp, kinds, profiles
 from whatsapp_simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
@@ -204,7 +204,7 @@ async def test_changes_by_others_reach_the_client(wa: WhatsApp, client: NeonizeC
 async def test_the_picture_of_a_group_is_set_by_either_side(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
     group = wa.group("Boat", [ann])
-    pictures.change(wa.network, group, b"jpeg", ann)
+    profiles.change_picture(wa.network, group, b"jpeg", ann)
     event = await client.wait("Picture")
     assert (event.JID.User, event.Author.User, event.Remove) == (group.jid.user, ann.lid.user, False)
     await client.call(f"client.set_group_photo({_address(group)}, b'another jpeg')")
