@@ -6,11 +6,12 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_simulator import adv, bundles
+from whatsapp_simulator import adv
 from whatsapp_simulator.account import Client
 from whatsapp_simulator.binary import Node
 from whatsapp_simulator.companion import Companion
 from whatsapp_simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
+from whatsapp_simulator.queries import published_keys, registration_id
 from whatsapp_simulator.signal.wire import SignalError
 from whatsapp_simulator.user import User
 
@@ -108,8 +109,8 @@ def ask_again(client: Client, user: User, node: Node, why: str) -> None:
     retry = {"count": 1, "id": message_id, "t": node.get("t") or network.timestamp(), "v": 1}
     content = [
         Node("retry", retry),
-        bundles.registration(bundle),
-        Node("keys", {}, bundles.keys(bundle)),
+        registration_id(bundle),
+        Node("keys", {}, published_keys(bundle)),
     ]
     attrs = {
         "from": group.jid if group else user.lid,

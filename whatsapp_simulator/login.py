@@ -2,13 +2,11 @@
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_simulator import (
-    app_state_queries,
     calls,
     channel_queries,
     devices,
     group_queries,
     messages,
-    prekeys,
     presence,
     profiles,
     queries,
@@ -21,11 +19,9 @@ from whatsapp_simulator.network import Network
 
 HANDLERS: queries.Table = {
     **queries.TABLE,
-    **prekeys.TABLE,
     **profiles.TABLE,
     **group_queries.TABLE,
     **channel_queries.TABLE,
-    **app_state_queries.TABLE,
 }
 """The handlers of a companion's queries."""
 
