@@ -84,6 +84,15 @@ def test_a_server_that_answers_is_told_with_its_clock():
     assert found[1].detail == "3 s off WhatsApp's"
 
 
+def test_a_date_without_a_zone_is_utc():
+    authority = trustme.CA()
+    date = format_datetime(NOON).replace("+0000", "-0000")
+    with served(secured(authority, f"Date: {date}")) as port:
+        found = online.answer(f"https://127.0.0.1:{port}", None, trusting(authority), NOON, LIMIT)
+
+    assert (date[-5:], found[1].detail) == ("-0000", "0 s off WhatsApp's")
+
+
 @pytest.mark.parametrize(("minutes", "told"), [(-9, "9 minutes ahead of"), (9, "9 minutes behind")])
 def test_a_clock_that_differs_from_the_servers_is_told(minutes: int, told: str):
     authority = trustme.CA()

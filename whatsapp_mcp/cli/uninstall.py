@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from whatsapp_mcp.cli.accounts import size_of
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.installation import DISTRIBUTION
 from whatsapp_mcp.cli.options import agreed
@@ -132,7 +133,7 @@ def _take_stock() -> _Inventory:
         if not _is_account(folder):
             continue
         is_linked = find(name, wait=False).state is not ConnectionState.UNLINKED
-        accounts.append(_Account(folder, is_linked, _size(folder.path)))
+        accounts.append(_Account(folder, is_linked, size_of(folder.path)))
     records = sorted((loaded.home / "models").glob(f"{_MODEL}*/model.json"))
     models = [record.parent.name.removeprefix(_MODEL) for record in records]
     machine = Machine.here()
@@ -146,10 +147,6 @@ def _is_account(folder: AccountFolder) -> bool:
     ours = (*folder.databases, folder.client_db, folder.leader_lock)
     is_empty = not any(path.is_file() or path.is_symlink() for path in folder.path.rglob("*"))
     return is_empty or any(path.is_file() for path in ours)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _check_answers(here: _Inventory, *, yes: bool, unlink: bool | None, delete: bool | None) -> None:

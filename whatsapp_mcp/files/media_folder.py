@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -138,6 +139,7 @@ def _files(folder: Path) -> Iterator[int]:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _files(Path(entry.path))
                 else:
-                    yield entry.stat(follow_symlinks=False).st_size
+                    with suppress(FileNotFoundError):  # one that went meanwhile
+                        yield entry.stat(follow_symlinks=False).st_size
     except OSError:
         return

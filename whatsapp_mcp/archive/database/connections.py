@@ -293,13 +293,15 @@ class Writer:
         self._cache = 0
         self._calls = 1
         self._turn = anyio.CapacityLimiter(1)
-        self._waiting = 0
+        # Each is counted by one thread alone, since `+=` of two threads can lose one.
+        self._asked = 0
+        self._begun = 0
         self.wrote = anyio.Event()
 
     @property
     def is_wanted(self) -> bool:
         """True if another call waits for the running one, which must ask this itself, in its thread."""
-        return self._waiting > 0
+        return self._asked > self._begun
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False) -> T:
         """Run `call(connection, *args)` in one transaction, durable when this returns."""
@@ -314,11 +316,11 @@ class Writer:
         self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False
     ) -> T:
         """Run a call that manages its own transactions."""
-        is_waiting = True
+        has_begun = False
 
         def in_thread() -> T:
-            nonlocal is_waiting
-            self._waiting, is_waiting = self._waiting - 1, False
+            nonlocal has_begun
+            self._begun, has_begun = self._begun + 1, True
             cache = _BULK_CACHE if bulk else _LIVE_CACHE
             # One that is not between two that are keeps the cache: the next would have to fill it again.
             self._calls = 0 if bulk else self._calls + 1
@@ -327,12 +329,12 @@ class Writer:
                 self._cache = cache
             return call(self._db, *args)
 
-        self._waiting += 1
+        self._asked += 1
         try:
             return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)
         finally:
-            if is_waiting:  # cancelled before its turn
-                self._waiting -= 1
+            if not has_begun:  # cancelled before its turn
+                self._asked -= 1
             # Also after an error: some of it may be committed, and whoever wakes looks again.
             wrote, self.wrote = self.wrote, anyio.Event()
             wrote.set()

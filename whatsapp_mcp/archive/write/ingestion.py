@@ -202,21 +202,16 @@ class Ingest:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """All of it or nothing; the error of a malformed update is raised after the rollback."""
-        messages = self._updates.messages
-        raw, new, duplicates = len(messages.raw), messages.new, messages.duplicates
-        self._db.execute("SAVEPOINT event")
-        try:
-            yield
-        except POISON:
-            self._db.execute("ROLLBACK TO event")
+        with self._updates.messages.restoring():
+            self._db.execute("SAVEPOINT event")
+            try:
+                yield
+            except POISON:
+                self._db.execute("ROLLBACK TO event")
+                self._db.execute("RELEASE event")
+                self._updates.forget()
+                raise
             self._db.execute("RELEASE event")
-            self._updates.forget()
-            # A dict keeps its order: what this event has added is at the end.
-            while len(messages.raw) > raw:
-                messages.raw.popitem()
-            messages.new, messages.duplicates = new, duplicates
-            raise
-        self._db.execute("RELEASE event")
 
     def _keep_undecoded(
         self, seq: int, part: int, code: int, received_at: int, payload: bytes, error: str

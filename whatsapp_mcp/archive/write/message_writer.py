@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from whatsapp_mcp.archive import database, identity, state
@@ -43,11 +44,34 @@ class MessageWriter:
         self.duplicates = 0
         self._last_id: dict[int, int] = {}
         self._next_ref = self._first_free_ref()
+        self._former_raw: list[tuple[int, tuple[int, bytes] | None]] = []
 
-    def forget(self) -> None:
-        """Drop what is remembered of ids, after a roll-back."""
-        self._last_id.clear()
-        self._next_ref = self._first_free_ref()
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Restore what the writer remembers if the block fails, as its savepoint restores the rows."""
+        files, new, duplicates = len(self.files), self.new, self.duplicates
+        self._former_raw.clear()
+        try:
+            yield
+        except BaseException:
+            # A file of a row that is restored would be deleted.
+            del self.files[files:]
+            for message, former in reversed(self._former_raw):
+                if former is None:
+                    self.raw.pop(message, None)
+                else:
+                    self.raw[message] = former
+            self.new, self.duplicates = new, duplicates
+            self._last_id.clear()
+            self._next_ref = self._first_free_ref()
+            raise
+
+    def _set_raw(self, message: int, raw: tuple[int, bytes] | None) -> None:
+        self._former_raw.append((message, self.raw.get(message)))
+        if raw is None:
+            self.raw.pop(message, None)
+        else:
+            self.raw[message] = raw
 
     def _first_free_ref(self) -> int:
         """The first that no message had, purged ones included."""
@@ -190,14 +214,15 @@ class MessageWriter:
 
     def _keep_raw(self, message: int, update: MessageUpdate) -> None:
         if update.raw:
-            self.raw[message] = (update.raw_code, update.raw)
+            self._set_raw(message, (update.raw_code, update.raw))
             self.unknown |= update.content.kind is MessageKind.UNKNOWN
 
     def _retime(self, message: int, sent_at: int, chat: int) -> int:
         self._last_id.clear()
         new = identity.retime_message(self._db, message, sent_at)
-        if message in self.raw:
-            self.raw[new] = self.raw.pop(message)
+        if (raw := self.raw.get(message)) is not None:
+            self._set_raw(message, None)
+            self._set_raw(new, raw)
         self.touched.add(chat)
         return new
 

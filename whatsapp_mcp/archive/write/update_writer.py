@@ -286,7 +286,6 @@ class UpdateWriter:
         """Forget everything that was looked up, since it may have been rolled back."""
         self.identities.forget()
         self.identities.changed.clear()
-        self.messages.forget()
 
     def finish(self) -> None:
         """Bring what is derived of the touched chats up to date."""

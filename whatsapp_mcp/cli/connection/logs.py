@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections import deque
@@ -99,6 +100,8 @@ class _End:
         self._path = path
         self._place = self._size()
         self._rest = ""
+        # A character may be cut between two reads.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def read(self) -> list[str]:
         """The whole lines that came since."""
@@ -106,13 +109,14 @@ class _End:
         # The full log was renamed, and this is the one after it.
         if size < self._place:
             self._place = 0
+            self._decoder.reset()
         if size == self._place:
             return []
         with self._path.open("rb") as log:
             log.seek(self._place)
             read = log.read()
         self._place += len(read)
-        *whole, self._rest = (self._rest + read.decode("utf-8", "replace")).split("\n")
+        *whole, self._rest = (self._rest + self._decoder.decode(read)).split("\n")
         return whole
 
     def _size(self) -> int:

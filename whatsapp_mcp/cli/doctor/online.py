@@ -145,6 +145,8 @@ def _clock(date: str, now: datetime) -> list[Finding]:
         server = parsedate_to_datetime(date)
     except ValueError:
         return []
+    if server.tzinfo is None:  # "-0000" says that the time is UTC (RFC 5322, section 3.3)
+        server = server.replace(tzinfo=UTC)
     off = (now - server).total_seconds()
     if abs(off) > TOLERANCE.total_seconds():
         said = f"{abs(off) / 60:.0f} minutes {'ahead of' if off > 0 else 'behind'} WhatsApp's"

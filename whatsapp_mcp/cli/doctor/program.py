@@ -95,9 +95,9 @@ def sqlite() -> Finding:
     """Check whether Python's SQLite has full-text search."""
     connection = sqlite3.connect(":memory:")
     try:
-        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text, tokenize = 'trigram')")
+        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
     except sqlite3.OperationalError as error:
-        action = "Use a Python whose SQLite is 3.34 or newer with FTS5."
+        action = "Use a Python whose SQLite has FTS5."
         return Finding("database", False, f"SQLite {sqlite3.sqlite_version}: {error}", action)
     finally:
         connection.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.system import is_draft, replaced
+from whatsapp_mcp.system import is_draft, replaced, sync_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -105,7 +105,12 @@ def unseal_all(paths: Iterable[Path], files_key: bytes) -> None:
         if is_draft(path):
             path.unlink()
         elif path.suffix == SEALED:
-            unseal(path.with_suffix(""), files_key)
+            plain = path.with_suffix("")
+            unseal(plain, files_key)
+            # The plain file is the only copy from the next line on, so it has to outlive a power failure.
+            with plain.open("rb+") as written:
+                os.fsync(written.fileno())
+            sync_folder(plain.parent)
             path.unlink()
 
 
