@@ -10,8 +10,8 @@ from benchmarks.__main__ import names
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 900
-QUICK = {"results", "sends", "startup", "tokens", "walks"}
-"""Those that `make test` runs; `make test-bench` runs the others."""
+QUICK = {"results", "sends", "startup", "tokens"}
+"""Those that `make test` runs, with `walks` in `tests/docs`; `make test-bench` runs the others."""
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.bench) for name in names()]
 
 
