@@ -23,9 +23,20 @@ BOUNDARIES = {
     "server/calls/beginning.py",
 }
 """Outermost loops of a process, a task, a job and a call: what fails behind them gets no further."""
-LINES_OF_A_MODULE = 500
-LINES_OF_A_FUNCTION = 50
-"""Without the docstring. Both are far beyond what is usual here: about 200 and 10."""
+LINES_OF_A_MODULE = 440
+LINES_OF_A_FUNCTION = 44
+"""Without signature and docstring. CONTRIBUTING says about 400 and about 40; usual are 150 and 7."""
+LONGER = {
+    "archive/archive.py": "all that a leader may do with its archive",
+    "archive/database/tables.py": "the schema, which is read as one",
+    "device/connection/state.py": "one state machine",
+    "device/local_device.py": "puts the parts of a device together",
+    "archive/read/chat_queries.py:chats": "one query with its filters",
+    "archive/read/message_rows.py:_message": "one row, column by column",
+    "server/reading/guarded_search.py:search": "one search, page by page",
+    "server/render/data.py:message_data": "one message, fact by fact",
+}
+"""What is longer, and why it is not cut."""
 
 
 @cache
@@ -106,16 +117,18 @@ def test_no_function_changes_a_global() -> None:
 
 def test_a_module_can_be_read_in_one_sitting() -> None:
     lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
-    assert {module: lines for module, lines in lengths.items() if lines > LINES_OF_A_MODULE} == {}
+    longer = {module for module, lines in lengths.items() if lines > LINES_OF_A_MODULE}
+    assert longer == {name for name in LONGER if ":" not in name}
 
 
 def test_a_function_can_be_seen_at_once() -> None:
     functions = [
-        (f"{module}:{node.lineno}", lines_of(node))
+        (f"{module}:{node.name}", lines_of(node))
         for module, node in parsed()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    assert [place for place, lines in functions if lines > LINES_OF_A_FUNCTION] == []
+    longer = {place for place, lines in functions if lines > LINES_OF_A_FUNCTION}
+    assert longer == {name for name in LONGER if ":" in name}
 
 
 def foreign_words(call: ast.Call, caught: frozenset[str]) -> list[str]:

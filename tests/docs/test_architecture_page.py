@@ -58,6 +58,7 @@ def walked() -> dict[str, set[str]]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     walks: dict[str, set[str]] = {}
+    ran = set[str]()
     for line in done.stdout.splitlines():
         if not line.startswith(" "):
             ran = walks[re.split(r" {2,}", line)[0]] = set()
