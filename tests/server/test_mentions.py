@@ -11,7 +11,7 @@ from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
 from tests.tables import for_each
 from whatsapp_mcp.archive import recording
-from whatsapp_mcp.models import ContactUpdate
+from whatsapp_mcp.models import ContactUpdate, TextContent
 from whatsapp_mcp.server.arguments.finding import mentioned
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +46,19 @@ async def test_a_mention_renders_and_notifies(linked: Linked, by_pn: bool) -> No
     assert error["code"] == "CONTACT_NOT_FOUND"
     error = await refusal(linked.client, "send_message", chat="Ann", text="x", mentions=["Ann"])
     assert error["code"] == "INVALID_ARGUMENT"
+
+
+async def test_a_scheduled_text_that_changes_keeps_whom_it_still_mentions(linked: Linked) -> None:
+    group = linked.wa.group("Planners", [linked.ann, linked.ben])
+    mentions, tomorrow = {"mentions": ["Ann", "Ben"]}, {"at": "1d"}
+    _, sent = await answer(
+        linked.client, "send_message", chat=str(group.jid), text="@Ann @Ben soon", **mentions, **tomorrow
+    )
+    await answer(linked.client, "change_scheduled", send_id=sent["send_id"], text="later, @Ann")
+    (waiting,) = await linked.archive.outbox_scheduled()
+    content = waiting.request.content
+    assert isinstance(content, TextContent)
+    assert (content.text, content.mentions) == (f"later, @{linked.ann.lid.user}", (str(linked.ann.lid),))
 
 
 @for_each(

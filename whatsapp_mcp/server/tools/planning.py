@@ -12,14 +12,16 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp.device.operations import chats
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
+    Mention,
     OutboxEntry,
     SendRequest,
     SendResult,
     TextContent,
 )
 from whatsapp_mcp.policy import Audience, Effect, clean_line
-from whatsapp_mcp.server.arguments import ChatArg, Since, find_known_chat
+from whatsapp_mcp.server.arguments import ChatArg, Since, find_known_chat, mention, still_mentioned
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.render import (
     DigestData,
@@ -99,7 +101,11 @@ async def change_scheduled(
     if changed is not None:
         if not isinstance(content, TextContent):
             raise InvalidArgument(f"Send {send_id} is no text.", "Cancel it with delete_message.")
-        content = TextContent(changed, link_preview=content.link_preview)
+        people = [(jid, await services.archive.contact(jid)) for jid in content.mentions]
+        known = {Jid.parse(jid).user: Mention(person.name) for jid, person in people if person}
+        changed = still_mentioned(changed, known)
+        changed, mentioned = await mention(services, entry.request.chat, changed, ())
+        content = TextContent(changed, mentioned, link_preview=content.link_preview)
     request = SendRequest(
         entry.request.chat,
         content,

@@ -15,7 +15,6 @@ import logging
 import os
 import re
 import secrets
-import stat
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -40,7 +39,6 @@ _PREFIX: Final = "wamcp_"
 """Lets people and secret scanners see what it is."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Names of tokens; they stand in the names of principals and in commands."""
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _SHORTEST: Final = 16
 _LONGEST: Final = 512
 """Bytes of a token in `http-token`, which a person may have written."""

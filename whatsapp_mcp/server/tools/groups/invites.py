@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -31,9 +31,6 @@ from whatsapp_mcp.server.tools.groups.groups import (
     described,
     topic_line,
 )
-
-if TYPE_CHECKING:
-    pass
 
 _INVITE: Final = re.compile(
     r"(?:https?://)?(?:chat\.whatsapp\.com/(?:invite/)?)?([A-Za-z0-9_-]{16,40})(?:\?.*)?"
