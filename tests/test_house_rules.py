@@ -175,7 +175,7 @@ ASKS_WHICH_SYSTEM = {
     "cli/demo/__init__.py": "the demo's clients can be made to trust the simulator on Linux alone",
     "cli/doctor/bundle.py": "names the system to whoever reads the report",
     "cli/doctor/program.py": "pyproject.toml names a package for all systems but Windows",
-    "whatsapp_fleet/cli/running.py": "the timer that ends a client with its lease is Linux's",
+    "whatsapp_fleet/cli/app.py": "the timer that ends a client with its lease is Linux's",
     "cli/hosts/launch.py": "each host has its files in other places on each system",
     "cli/service.py": "each system has a service manager of its own",
     "client/confinement.py": "Landlock is Linux's",

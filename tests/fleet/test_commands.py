@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 
 from tests.fleet.keys.taken import leaders_url
 from tests.fleet.postgres import PostgresServer
-from whatsapp_fleet.cli.app import app
-from whatsapp_fleet.cli.running import node
+from whatsapp_fleet.cli.app import app, lead_accounts
 from whatsapp_mcp.errors import Unsupported
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fleet" / "tenancy.md").read_text(encoding="utf-8")
@@ -117,7 +116,7 @@ def test_without_a_database_it_says_which_setting_is_missing(
 
 def test_a_node_says_where_it_runs() -> None:
     with pytest.raises(Unsupported, match="Linux alone"):
-        node("darwin")
+        lead_accounts("darwin")
 
 
 def test_what_to_do_next_names_the_commands_of_this_program(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from functools import wraps
 from typing import Any, ClassVar, Final
+
+import anyio
 
 from whatsapp_fleet.cli.loading import loaded_settings
 from whatsapp_mcp.cli.app import AllCommands, demo
 from whatsapp_mcp.cli.app import app as single
 from whatsapp_mcp.cli.app import serve as serve_accounts
 from whatsapp_mcp.cli.command_line import App, Later
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.system import share_arenas
 
 _CLI: Final = "whatsapp_fleet.cli"
 _OF_ONE_COMPUTER: Final = {"demo", "install", "client-config", "service", "uninstall"}
@@ -63,6 +68,28 @@ def node() -> None:
     They are kept in the PostgreSQL database that the setting `database` names. The node leads those that fall
     to it until a signal comes, then gives them up in order.
     """
-    from whatsapp_fleet.cli.running import node as lead_accounts
-
     lead_accounts()
+
+
+def lead_accounts(platform: str = sys.platform) -> None:
+    """Lead accounts until a signal comes.
+
+    Args:
+        platform: As `sys.platform` says it.
+
+    Raises:
+        Unsupported: An extra is not installed, or the system has no clock of leases.
+        InvalidArgument: A setting or the database cannot be used, or another node uses the home folder.
+    """
+    loaded = loaded_settings()
+    if platform != "linux":
+        raise Unsupported(
+            "A node runs on Linux alone: other systems have no timer that ends a client with its lease.",
+            "Run it on a Linux machine or in a container.",
+        )
+    share_arenas()
+    from whatsapp_fleet.node import run_node
+    from whatsapp_mcp.server.log import log_to_stderr
+
+    log_to_stderr(loaded.log_level, loaded.log_format)
+    anyio.run(run_node, loaded)
