@@ -54,7 +54,7 @@ class WhatsApp(FaultInjection):
     def __init__(self, seed: int = 1, *, address: str = "127.0.0.1") -> None:
         self.faults = Faults()
         self.network = Network(seed, self.faults)
-        self._authority = Authority([_CHAT_HOST, f"*.{media.DOMAIN}", media.FALLBACK_HOST])
+        self._authority = _Authority([_CHAT_HOST, f"*.{media.DOMAIN}", media.FALLBACK_HOST])
         self._noise = Server(self.network.random("noise").randbytes)
         self._proxy = Proxy(self._authority, self.faults, self.network.log, self._route, address)
         self._exit = AsyncExitStack()
@@ -175,7 +175,7 @@ class Proxy:
 
     def __init__(
         self,
-        authority: Authority,
+        authority: _Authority,
         faults: Faults,
         log: list[Anomaly],
         route: Callable[[str], Handler | None],
@@ -283,7 +283,7 @@ def _reset_on_close(stream: anyio.abc.SocketStream) -> None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-class Authority:
+class _Authority:
     """A certificate authority with one leaf for all `names` (wildcards allowed).
 
     Attributes:

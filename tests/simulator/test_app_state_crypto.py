@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.protobufs import ServerSync, SyncAction
 from whatsapp_simulator.app_state_crypto import (
+    EMPTY_LTHASH,
+    LTHASH_LENGTH,
     AppStateCollection,
     AppStateConflict,
     AppStateError,
@@ -12,10 +14,13 @@ from whatsapp_simulator.app_state_crypto import (
     SyncKey,
     decode_mutation,
     encode_mutation,
+    lthash,
 )
 
 KEY = SyncKey(b"\0\0\0\0\0\x01", bytes(range(32)))
 ANN = "100@lid"
+ITEMS = st.lists(st.binary(min_size=32, max_size=32), max_size=6)
+"""Items of a set whose LTHash is computed."""
 
 
 def pin(jid: str = ANN, pinned: bool = True) -> Mutation:
@@ -168,3 +173,20 @@ def test_after_a_rotation_a_change_is_under_the_new_key_and_takes_the_former_ent
         ("pin_v1", "200@lid"): True,
     }
     assert {record.keyID.ID for record in phone.snapshot().records} == {KEY.id, newer.id}
+
+
+@given(items=ITEMS)
+def test_the_order_in_which_items_are_hashed_does_not_matter(items: list[bytes]) -> None:
+    assert lthash(EMPTY_LTHASH, add=items) == lthash(EMPTY_LTHASH, add=reversed(items))
+
+
+@given(before=ITEMS, changes=ITEMS)
+def test_an_item_that_was_hashed_can_be_taken_away_again(before: list[bytes], changes: list[bytes]) -> None:
+    base = lthash(EMPTY_LTHASH, add=before)
+    added = lthash(base, add=changes)
+    assert len(added) == LTHASH_LENGTH
+    assert lthash(added, remove=changes) == base
+
+
+def test_an_item_changes_the_hash() -> None:
+    assert lthash(EMPTY_LTHASH, add=[bytes(32)]) != EMPTY_LTHASH
