@@ -1,7 +1,4 @@
-"""A node of a fleet: it leads accounts whose truth is in a database, and keeps copies of others.
-
-The one room besides the client process that loads `whatsapp_fleet`.
-"""
+"""A node of a fleet: it leads accounts whose truth is in a database, and keeps copies of others."""
 
 from whatsapp_fleet.node.account import NodeAccount
 from whatsapp_fleet.node.admin import (
