@@ -19,7 +19,7 @@ BOUNDARIES = {
     "client/__main__.py",
     "device/supervise.py",
     "media/job.py",
-    "processes/rpc/peer.py",
+    "processes/rpc.py",
     "server/calls/beginning.py",
 }
 """Outermost loops of a process, a task, a job and a call: what fails behind them gets no further."""
@@ -183,8 +183,8 @@ ASKS_WHICH_SYSTEM = {
     "client/library.py": "pyproject.toml names a package for all systems but Windows",
     "media/child.py": "each system has other limits for a process",
     "processes/child_process.py": "the kernel ends a process with its parent on Linux alone",
-    "processes/sandbox/system_calls.py": "every command asks for it first, before `system/` is loaded",
-    "processes/sandbox/seccomp.py": "a filter is made for a processor",
+    "processes/system_calls.py": "every command asks for it first, before `system/` is loaded",
+    "processes/seccomp.py": "a filter is made for a processor",
     "whatsapp_simulator/launcher.py": "clients can be made to trust it on Linux alone",
 }
 """Modules outside of `system/` that ask which system this is, and why they may."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import for_each
-from whatsapp_mcp.text.json_members import scalar_members
+from whatsapp_mcp.processes.frames import scalar_members
 
 leaves = st.none() | st.booleans() | st.integers(-(10**18) + 1, 10**18 - 1) | st.text()
 values = st.recursive(

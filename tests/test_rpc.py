@@ -24,9 +24,8 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-from whatsapp_mcp.processes.rpc import Handler, NotificationHandler, Params, Peer, by_name
-from whatsapp_mcp.processes.rpc.frames import LineBuffer
-from whatsapp_mcp.processes.rpc.peer import CANCEL
+from whatsapp_mcp.processes.frames import LineBuffer
+from whatsapp_mcp.processes.rpc import CANCEL, Handler, NotificationHandler, Params, Peer, by_name
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import for_each
-from whatsapp_mcp.processes.sandbox import compute_only, seccomp
+from whatsapp_mcp.processes import seccomp
+from whatsapp_mcp.processes.seccomp import compute_only
 
 ALLOWED, REFUSED, MISSING = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
 MACHINES = st.sampled_from(sorted(seccomp._MACHINES))

@@ -25,8 +25,8 @@ from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.processes.landlock import READ
 from whatsapp_mcp.processes.rpc import Params
-from whatsapp_mcp.processes.sandbox import READ
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.system import write_private
 from whatsapp_simulator import WhatsApp

@@ -30,8 +30,8 @@ from whatsapp_mcp.errors import (
     TooLong,
 )
 from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.processes.frames import error_body
 from whatsapp_mcp.processes.rpc import Params
-from whatsapp_mcp.processes.rpc.frames import error_body
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ from whatsapp_mcp.device.leader.observer import observed_status
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
-from whatsapp_mcp.processes.rpc import Guest
+from whatsapp_mcp.processes.admission import Guest
 from whatsapp_mcp.settings import AccountFolder, Settings
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import pytest
 from anyio.abc import ByteStream
 
 from whatsapp_mcp.device.leader.endpoint import connect, listening
-from whatsapp_mcp.processes.rpc import Guest
+from whatsapp_mcp.processes.admission import Guest
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = [

@@ -38,7 +38,8 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
-from whatsapp_mcp.processes.rpc import Guest, Peer
+from whatsapp_mcp.processes.admission import Guest
+from whatsapp_mcp.processes.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_simulator import WhatsApp
 

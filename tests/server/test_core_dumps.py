@@ -17,7 +17,7 @@ from whatsapp_simulator import WhatsApp
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 _CRASHES = """
 import os, resource
-from whatsapp_mcp.processes.sandbox import forbid_core_dumps
+from whatsapp_mcp.processes.system_calls import forbid_core_dumps
 hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
 resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 forbid_core_dumps()

@@ -7,7 +7,7 @@ from typing import Final
 from whatsapp_fleet.settings import FleetSettings
 from whatsapp_mcp.cli.outcome import program_name, write_utf8
 from whatsapp_mcp.processes.child_process import client_program, module_command
-from whatsapp_mcp.processes.sandbox import forbid_core_dumps
+from whatsapp_mcp.processes.system_calls import forbid_core_dumps
 from whatsapp_mcp.settings import settings_model
 
 CLIENT: Final = module_command("whatsapp_fleet.client")

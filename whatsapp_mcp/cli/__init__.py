@@ -12,7 +12,7 @@ import sys
 def main() -> None:
     """Run `whatsapp-mcp` with the process's arguments; without a command it serves over stdio."""
     from whatsapp_mcp.cli.outcome import ExitCode, write_utf8
-    from whatsapp_mcp.processes.sandbox import forbid_core_dumps
+    from whatsapp_mcp.processes.system_calls import forbid_core_dumps
 
     forbid_core_dumps()
     write_utf8()

@@ -29,7 +29,7 @@ from whatsapp_mcp.client.protocol import (
     LEASE,
 )
 from whatsapp_mcp.processes.rpc import Params, Peer
-from whatsapp_mcp.processes.sandbox import forbid_core_dumps
+from whatsapp_mcp.processes.system_calls import forbid_core_dumps
 from whatsapp_mcp.storage import Fenced, JournalWriter, Refused, StorageError
 from whatsapp_mcp.system import EndTimer, leave_terminal, limit_memory, share_arenas
 from whatsapp_mcp.text.redaction import RedactingFormatter

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 import whatsapp_mcp
 from whatsapp_mcp.processes.child_process import SENDING
-from whatsapp_mcp.processes.sandbox import (
+from whatsapp_mcp.processes.landlock import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
     READ,
@@ -33,9 +33,9 @@ from whatsapp_mcp.processes.sandbox import (
     WORK,
     WRITE_FILE,
     apply_landlock,
-    keep_to_itself,
-    no_new_privileges,
 )
+from whatsapp_mcp.processes.seccomp import keep_to_itself
+from whatsapp_mcp.processes.system_calls import no_new_privileges
 
 _SYSTEM: Final = tuple(
     map(

@@ -272,7 +272,7 @@ def error_of_client(body: dict[str, Any]) -> WhatsAppError:
     """The error that a client process has answered, in words of ours alone.
 
     Args:
-        body: Of JSON-RPC, as `rpc.error_of` takes it.
+        body: Of JSON-RPC, as `frames.error_of` takes it.
     """
     data = body.get("data")
     said: dict[str, Any] = data if isinstance(data, dict) else {}

@@ -31,16 +31,15 @@ from typing_extensions import Buffer
 
 from whatsapp_mcp.media.frames import PREFIX, READ_BYTES, frame, header_of
 from whatsapp_mcp.media.job import Job, done
-from whatsapp_mcp.processes.sandbox import (
+from whatsapp_mcp.processes.landlock import (
     ABSTRACT_UNIX_SOCKET,
     BIND_TCP,
     CONNECT_TCP,
     SIGNAL,
     apply_landlock,
-    compute_only,
-    forbid_core_dumps,
-    no_new_privileges,
 )
+from whatsapp_mcp.processes.seccomp import compute_only
+from whatsapp_mcp.processes.system_calls import forbid_core_dumps, no_new_privileges
 from whatsapp_mcp.system import lower_priority
 
 MEMORY_BYTES: Final = 640 * 1024 * 1024

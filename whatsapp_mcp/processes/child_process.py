@@ -26,7 +26,7 @@ SENDING: Final = "sending"
 """The folder beside that of a client process in which the leader puts what it uploads."""
 RECEIVED: Final = "received"
 """The folder in that of a client process in which it puts what the leader has asked for."""
-_BOUND: Final = "whatsapp_mcp.processes.sandbox.bound_process"
+_BOUND: Final = "whatsapp_mcp.processes.bound_process"
 """The kernel binds only the process that asks for it, so this module asks and then becomes the command."""
 
 

@@ -15,7 +15,7 @@ from whatsapp_fleet.node.replicas.fleet_accounts import RemoteAccount
 from whatsapp_fleet.node.replicas.peers import Peers
 from whatsapp_fleet.node.replicas.serving import Served
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.processes.rpc import Guest
+from whatsapp_mcp.processes.admission import Guest
 from whatsapp_mcp.server.calls import Accounts, ServicesSource
 
 SECRET = "of the fleet"

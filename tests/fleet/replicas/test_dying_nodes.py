@@ -19,7 +19,8 @@ from whatsapp_fleet.node.replicas import peers
 from whatsapp_fleet.node.replicas.wire import PERFORM, PING, PROTOCOL
 from whatsapp_mcp import __version__
 from whatsapp_mcp.models import ConnectionStatus, SendRequest, SendResult
-from whatsapp_mcp.processes.rpc import HELLO, Params, Peer, by_name
+from whatsapp_mcp.processes.admission import HELLO
+from whatsapp_mcp.processes.rpc import Params, Peer, by_name
 from whatsapp_mcp.server.application import create
 
 pytestmark = pytest.mark.anyio

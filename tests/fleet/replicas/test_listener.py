@@ -25,7 +25,8 @@ from whatsapp_fleet.node.replicas.serving import Served
 from whatsapp_fleet.node.replicas.wire import PERFORM, PING, PROTOCOL
 from whatsapp_fleet.settings import NodeSettings
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.processes.rpc import HELLO, admission
+from whatsapp_mcp.processes import admission
+from whatsapp_mcp.processes.admission import HELLO
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0

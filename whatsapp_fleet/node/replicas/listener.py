@@ -20,7 +20,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from whatsapp_fleet.database import Session, shared_secret
 from whatsapp_fleet.settings import HostPort, NodeSettings
-from whatsapp_mcp.processes.rpc import Admission, Guest
+from whatsapp_mcp.processes.admission import Admission, Guest
 
 MOST: Final = 1024
 """Connections at once."""

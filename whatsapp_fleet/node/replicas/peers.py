@@ -14,7 +14,8 @@ from anyio.abc import ByteStream, TaskGroup
 
 from whatsapp_fleet.node.replicas.wire import PING, PROGRESS, PROTOCOL, NodeAnswer
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, Denied, NotConnected, WhatsAppError, cause
-from whatsapp_mcp.processes.rpc import HELLO, Params, Peer
+from whatsapp_mcp.processes.admission import HELLO
+from whatsapp_mcp.processes.rpc import Params, Peer
 from whatsapp_mcp.server.calls import Progress
 
 CONNECT_LIMIT: Final = 3.0

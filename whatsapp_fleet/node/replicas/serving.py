@@ -32,7 +32,8 @@ from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, Unsupported
 from whatsapp_mcp.models import Caller
 from whatsapp_mcp.policy import CallerState, require
-from whatsapp_mcp.processes.rpc import Guest, Params, Peer, by_name, greeted_peer
+from whatsapp_mcp.processes.admission import Guest, greeted_peer
+from whatsapp_mcp.processes.rpc import Params, Peer, by_name
 from whatsapp_mcp.server.calls import Call, Content, Result, ServicesSource, contained, no_progress
 from whatsapp_mcp.server.fencing import Text
 from whatsapp_mcp.server.procedures import Procedure, procedure

@@ -15,7 +15,7 @@ from anyio.abc import ByteStream, SocketListener
 from whatsapp_mcp.device.leader.lock import identity
 from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.processes.rpc import Admission, Guest
+from whatsapp_mcp.processes.admission import Admission, Guest
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import MeetingPlace
 

@@ -17,7 +17,8 @@ from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, Unsupported
 from whatsapp_mcp.models import UNKNOWN, Caller
-from whatsapp_mcp.processes.rpc import HELLO, Guest, Params, Peer, greeted_peer
+from whatsapp_mcp.processes.admission import HELLO, Guest, greeted_peer
+from whatsapp_mcp.processes.rpc import Params, Peer
 
 PROTOCOL: Final = 20
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.

@@ -1,4 +1,4 @@
-"""`python -m whatsapp_mcp.processes.sandbox.bound_process PARENT DROPPED COMMAND…`: on Linux, ends with it.
+"""`python -m whatsapp_mcp.processes.bound_process PARENT DROPPED COMMAND…`: on Linux, ends with it.
 
 PARENT is the process id of whoever starts it. The kernel kills the program when that process is gone, however
 it ended (`PR_SET_PDEATHSIG` of prctl(2), kept over execve(2)). DROPPED names the variables that were

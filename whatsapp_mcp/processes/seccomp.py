@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from whatsapp_mcp.processes.sandbox.system_calls import failure, system_call
+from whatsapp_mcp.processes.system_calls import failure, system_call
 
 
 class _Machine(NamedTuple):

@@ -1,4 +1,15 @@
-"""One end of a connection: it calls, answers and notifies."""
+"""JSON-RPC 2.0 between two processes of ours: one JSON object a line, over any pair of byte streams.
+
+Used on the pipes between the leader and its client process and on the socket between servers. Both sides are
+alike: each calls, answers and notifies. What is added to JSON-RPC:
+
+* every call has a deadline, and a call that its caller gives up is cancelled on the other side (`$/cancel`);
+* an error carries its `WhatsAppError` in `data`, so that the caller catches the class that was raised;
+* a call that is traced names its span in `traceparent`; a side that records nothing answers it with `took`,
+  when it began and ended, in nanoseconds since 1970;
+* where others may connect, the first call is a greeting, and little else is taken before it (`admission.py`);
+* a frame has a size limit: too large a call, result or notification fails on the side that made it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +32,7 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-from whatsapp_mcp.processes.rpc.frames import (
+from whatsapp_mcp.processes.frames import (
     FRAME_LIMIT,
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -30,10 +41,10 @@ from whatsapp_mcp.processes.rpc.frames import (
     encoded,
     error_body,
     error_of,
+    scalar_members,
     why_unreadable,
 )
 from whatsapp_mcp.processes.tracing import carrier, continued, is_recording, past, traced
-from whatsapp_mcp.text.json_members import scalar_members
 
 CANCEL: Final = "$/cancel"
 _OUTGOING_FRAMES = 32

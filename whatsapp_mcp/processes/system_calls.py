@@ -1,4 +1,7 @@
-"""System calls that neither Python nor the C library wraps, and keeping memory out of core dumps."""
+"""System calls that neither Python nor the C library wraps, and permanent restrictions of a process.
+
+Core dumps are forbidden here; `landlock.py` and `seccomp.py` go further on Linux.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,12 @@
-"""Frames: one JSON object a line, of a limited size, and how an error crosses the connection in one."""
+"""Frames: one JSON object a line, of a limited size, and how an error crosses the connection in one.
+
+Of a frame that no parser accepts (nested too deep, truncated, not Unicode), the members can be read still.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, TooLong, Unsupported, WhatsAppError, from_payload
@@ -13,6 +17,10 @@ PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INTERNAL_ERROR = -32700, -32600,
 """Codes of JSON-RPC."""
 _OUR_ERROR = -32000
 """JSON-RPC 2.0 leaves -32099 to -32000 to implementations."""
+Scalar = int | str | None
+# A string need not end, so that the search never goes back: a hostile text would make that quadratic.
+_PART: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_INTEGER: Final = re.compile(r"-?\d{1,18}")
 
 
 def encoded(message: dict[str, Any], limit: int) -> bytes:
@@ -88,3 +96,33 @@ class LineBuffer:
             return False
         self._parts = []
         return not was_over
+
+
+def scalar_members(text: str) -> dict[str, Scalar]:
+    """The object's own members that are no objects or lists, found without recursion.
+
+    A value other than a string or an integer of up to 18 digits counts as None. What is no object has none.
+    """
+    members: dict[str, Scalar] = {}
+    depth, last, key = 0, "", None
+    for part in _PART.findall(text):
+        if part in "{[":
+            depth, key = depth + 1, None
+        elif part in "}]":
+            depth -= 1
+        elif depth == 1 and part == ":":
+            key = _value(last)
+        elif depth == 1 and part != ",":
+            if isinstance(key, str):
+                members[key] = _value(part)
+            last, key = part, None
+    return members
+
+
+def _value(part: str) -> Scalar:
+    if _INTEGER.fullmatch(part):
+        return int(part)
+    try:
+        return str(json.loads(part)) if part.startswith('"') else None
+    except ValueError:
+        return None

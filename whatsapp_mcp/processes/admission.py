@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from whatsapp_mcp.errors import Denied, cause
-from whatsapp_mcp.processes.rpc.frames import FRAME_LIMIT
-from whatsapp_mcp.processes.rpc.peer import Handler, Params, Peer
+from whatsapp_mcp.processes.frames import FRAME_LIMIT
+from whatsapp_mcp.processes.rpc import Handler, Params, Peer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.processes.sandbox.system_calls import failure, system_call
+from whatsapp_mcp.processes.system_calls import failure, system_call
 
 _CREATE_RULESET: Final = 444
 _ADD_RULE: Final = 445
