@@ -10,8 +10,8 @@ import pytest
 from tests.tables import for_each
 from whatsapp_mcp import settings
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings import shared_folders
-from whatsapp_mcp.settings.shared_folders import sharing
+from whatsapp_mcp.settings import account_folder
+from whatsapp_mcp.settings.account_folder import sharing
 from whatsapp_mcp.system import Mount, mounts_here
 from whatsapp_mcp.system.machine import mount_of_drive, read_mount_list, read_mountinfo
 
@@ -132,7 +132,7 @@ def test_a_home_on_a_network_is_refused_unless_the_person_knows_better(
     def nas(folder: Path) -> list[Mount]:
         return [Mount(tmp_path.resolve(), "nfs4")]
 
-    monkeypatch.setattr(shared_folders, "mounts_here", nas)
+    monkeypatch.setattr(account_folder, "mounts_here", nas)
     with pytest.raises(InvalidArgument, match=r"nfs4 at .* do not hold") as refused:
         settings.load(tmp_path / "home")
     assert "WHATSAPP_MCP_HOME" in refused.value.action

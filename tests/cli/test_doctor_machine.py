@@ -21,7 +21,7 @@ from whatsapp_mcp.cli import installation
 from whatsapp_mcp.cli.doctor import Finding, home, program
 from whatsapp_mcp.cli.installation import EXTRAS, BuildInfo
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.settings import Settings, shared_folders
+from whatsapp_mcp.settings import Settings, account_folder
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -122,9 +122,9 @@ def test_a_shared_file_system_that_the_settings_allow_is_told(
     loaded: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(
-        shared_folders,
+        account_folder,
         "mounts_here",
-        lambda _: [shared_folders.Mount(Path("/"), "nfs4")],  # pyright: ignore[reportUnknownLambdaType]
+        lambda _: [account_folder.Mount(Path("/"), "nfs4")],  # pyright: ignore[reportUnknownLambdaType]
     )
 
     found = home.file_system(loaded)
@@ -136,9 +136,9 @@ def test_a_shared_file_system_that_the_settings_allow_is_told(
 
 def test_the_kind_of_the_file_system_is_told(loaded: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        shared_folders,
+        account_folder,
         "mounts_here",
-        lambda _: [shared_folders.Mount(Path("/"), "btrfs")],  # pyright: ignore[reportUnknownLambdaType]
+        lambda _: [account_folder.Mount(Path("/"), "btrfs")],  # pyright: ignore[reportUnknownLambdaType]
     )
 
     assert home.file_system(loaded).detail == "btrfs"

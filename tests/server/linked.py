@@ -27,7 +27,7 @@ from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import ConnectionState, ContactUpdate
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import CurrentSettings, Settings
-from whatsapp_mcp.settings.server_sections import MediaSettings
+from whatsapp_mcp.settings.core_sections import MediaSettings
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.people import Person
 

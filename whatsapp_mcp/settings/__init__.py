@@ -12,9 +12,24 @@ from whatsapp_mcp.settings.account_folder import (
     RENAMING,
     AccountFolder,
     check_new_name,
+    file_system_of,
     make_private,
+    sharing_of,
 )
-from whatsapp_mcp.settings.agent_section import OWN_CHAT, AgentKind, AgentLimits, AgentSettings
+from whatsapp_mcp.settings.core_sections import (
+    OWN_CHAT,
+    AgentKind,
+    AgentLimits,
+    AgentSettings,
+    KeepSettings,
+    MediaSettings,
+    OAuthScopes,
+    OAuthSettings,
+    Section,
+    ServerSettings,
+    TracesSettings,
+    UserPath,
+)
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.editing import section_as, with_comments_kept, with_section_copied, without_section
 from whatsapp_mcp.settings.loading import (
@@ -27,7 +42,6 @@ from whatsapp_mcp.settings.loading import (
     parse,
     settings_model,
 )
-from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
     BudgetSettings,
@@ -39,15 +53,6 @@ from whatsapp_mcp.settings.sections import (
     Settings,
     Verdict,
 )
-from whatsapp_mcp.settings.server_sections import (
-    KeepSettings,
-    MediaSettings,
-    OAuthScopes,
-    OAuthSettings,
-    ServerSettings,
-    TracesSettings,
-)
-from whatsapp_mcp.settings.shared_folders import file_system_of, sharing_of
 
 __all__ = [
     "CHAT_VARIABLE",

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.files.allowed_files import overlap
 from whatsapp_mcp.files.home import HOME_VARIABLE, home_in, is_account_name
+from whatsapp_mcp.settings.account_folder import sharing_of
 from whatsapp_mcp.settings.sections import Settings, own_faults_of_features
-from whatsapp_mcp.settings.shared_folders import sharing_of
 from whatsapp_mcp.text.network_addresses import address_of, leads_here
 
 ENV_PREFIX: Final = "WHATSAPP_MCP_"

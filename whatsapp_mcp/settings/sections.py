@@ -27,9 +27,14 @@ from whatsapp_mcp.files.encryption import KeySource, Vault
 from whatsapp_mcp.files.home import accounts_in, is_account_name
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
-from whatsapp_mcp.settings.agent_section import AgentSettings
-from whatsapp_mcp.settings.section import Section, UserPath
-from whatsapp_mcp.settings.server_sections import MediaSettings, ServerSettings, TracesSettings
+from whatsapp_mcp.settings.core_sections import (
+    AgentSettings,
+    MediaSettings,
+    Section,
+    ServerSettings,
+    TracesSettings,
+    UserPath,
+)
 from whatsapp_mcp.text.zone import SystemZone
 
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
@@ -229,7 +234,7 @@ class Settings(Section):
     """Everything that can be set.
 
     `home` holds every file; `timezone` is an IANA name, the system's zone when left out.
-    `allow_network_home` lets the home be where SQLite's locks are not known to hold (`shared_folders`).
+    `allow_network_home` lets the home be where SQLite's locks are not known to hold (`account_folder`).
     """
 
     home: Path

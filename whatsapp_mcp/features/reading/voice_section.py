@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from whatsapp_mcp.settings.section import Section
+from whatsapp_mcp.settings.core_sections import Section
 from whatsapp_mcp.text.network_addresses import address_of, is_near
 
 
