@@ -36,8 +36,7 @@ from whatsapp_mcp.models import (
     SendStatus,
 )
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.calls.call import LocalSource, Pages, Services
-from whatsapp_mcp.server.calls.metering import CallMeter
+from whatsapp_mcp.server.calls.call import CallMeter, LocalSource, Pages, Services
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import MediaSettings, Settings

@@ -28,8 +28,7 @@ from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls.call import LocalSource, Services
-from whatsapp_mcp.server.calls.metering import CallMeter
+from whatsapp_mcp.server.calls.call import CallMeter, LocalSource, Services
 from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings

@@ -23,7 +23,7 @@ from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
-from whatsapp_mcp.server.tools.groups.invites import invite_code
+from whatsapp_mcp.server.tools.groups.members import invite_code
 from whatsapp_simulator import kinds
 from whatsapp_simulator.groups import Group
 

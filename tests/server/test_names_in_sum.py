@@ -19,7 +19,7 @@ from tests.server.test_withholding import serving, tainted
 from tests.tables import for_each
 from whatsapp_mcp.archive import Archive, recording
 from whatsapp_mcp.models import Channel, Group, GroupUpdate
-from whatsapp_mcp.server.reading.names import STRANGERS, TOGETHER, Names
+from whatsapp_mcp.server.reading.masking import STRANGERS, TOGETHER, Names
 
 pytestmark = pytest.mark.anyio
 AT = int(NOON.timestamp()) + 8 * 3600

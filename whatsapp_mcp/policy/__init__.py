@@ -8,9 +8,13 @@ from whatsapp_mcp.policy.acts import (
     CallerState,
     Declared,
     Effect,
+    check_scope,
     declared_of,
     digest_of,
     has_effect,
+    is_in_scope,
+    parse_scopes,
+    scope_of,
 )
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
 from whatsapp_mcp.policy.cleaning import (
@@ -33,9 +37,16 @@ from whatsapp_mcp.policy.cleaning import (
     words_in_name,
 )
 from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts, may_hold_code
-from whatsapp_mcp.policy.decisions import Decision, decide, denied, is_offered, require
-from whatsapp_mcp.policy.rules import Policy, Ruling, agent_of
-from whatsapp_mcp.policy.scopes import check_scope, is_in_scope, parse_scopes, scope_of
+from whatsapp_mcp.policy.decisions import (
+    Decision,
+    Policy,
+    Ruling,
+    agent_of,
+    decide,
+    denied,
+    is_offered,
+    require,
+)
 from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, text_of_file
 
 __all__ = [

@@ -38,10 +38,9 @@ from whatsapp_mcp.server.calls import (
 )
 from whatsapp_mcp.server.fencing import new_code
 from whatsapp_mcp.server.instructions import SEVERAL_ACCOUNTS, instructions
-from whatsapp_mcp.server.invalid_requests import answering_invalid
 from whatsapp_mcp.server.prompts import Skills, completed, prompts
 from whatsapp_mcp.server.push import Offered, publishing, serve_push
-from whatsapp_mcp.server.stdio import stdio
+from whatsapp_mcp.server.stdio import answering_invalid, stdio
 from whatsapp_mcp.text.choices import TOOL_SCOPES
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The files of one account, the folder of the sockets of its servers, and folders in which neither can be kept.
+"""The files of one account, the folder of its servers' sockets, and folders in which no database can be kept.
 
 Those are on network file systems, and in what a program synchronises. SQLite's write-ahead log needs memory
 that all processes share and locks that hold (https://sqlite.org/wal.html,

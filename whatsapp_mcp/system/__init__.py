@@ -1,6 +1,5 @@
 """Differences between operating systems, and nothing else: callers need not ask which one this is."""
 
-from whatsapp_mcp.system.end_timer import EndTimer, boottime
 from whatsapp_mcp.system.locks import holds_lock, read_locked, try_lock, write_locked
 from whatsapp_mcp.system.machine import (
     HERE,
@@ -38,7 +37,9 @@ from whatsapp_mcp.system.processes import (
     END_OR_HANG_UP,
     IDLE_PRIORITY,
     INTERRUPT,
+    EndTimer,
     allow_most_open_files,
+    boottime,
     is_running,
     kill,
     kill_group,

@@ -1,17 +1,26 @@
-"""Processes: started apart, ended with what they started, told from others; signals that end this one."""
+"""Processes: started apart, ended with what they started, told from others; signals that end this one.
+
+`EndTimer` counts on the clock of leases and ends this process whatever it does. The kernel kills the process
+(`timer_create(2)` with `SIGKILL`). A thread would not do: a process that is stopped runs none, and when it is
+continued other threads than that one may go on first. The timer counts while the machine is suspended, and
+kills a stopped process too. Linux alone has both.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import errno
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -40,6 +49,12 @@ END: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
 """Ctrl-C, what service managers send, and Ctrl-Break of Windows."""
 END_OR_HANG_UP: Final = (*END, "SIGHUP")
 """Signals of `END`, and the signal that Unix sends when the terminal's window is closed."""
+_ABSOLUTE: Final = 1
+"""`TIMER_ABSTIME`."""
+_BY_SIGNAL: Final = 0
+"""`SIGEV_SIGNAL`."""
+_AT_ONCE: Final = 1e-9
+"""A time of zero would switch the timer off."""
 
 
 def variables_of_a_command(system: System = HERE) -> tuple[str, ...]:
@@ -196,3 +211,83 @@ def _handled(numbers: list[signal.Signals]) -> Generator[AsyncIterator[signal.Si
 async def _taken_from(came: asyncio.Queue[signal.Signals]) -> AsyncIterator[signal.Signals]:
     while True:
         yield await came.get()
+
+
+def boottime() -> float:
+    """Seconds of a clock that goes on while the machine is suspended.
+
+    Raises:
+        OSError: The system has no such clock.
+    """
+    if sys.platform != "linux":
+        raise _missing()
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class _Event(ctypes.Structure):
+    """`struct sigevent`, which has 64 bytes."""
+
+    _fields_ = (
+        ("value", ctypes.c_void_p),
+        ("signal", ctypes.c_int),
+        ("notify", ctypes.c_int),
+        ("rest", ctypes.c_char * 48),
+    )
+
+
+class _Time(ctypes.Structure):
+    """`struct timespec`."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class _Times(ctypes.Structure):
+    """`struct itimerspec`."""
+
+    _fields_ = (("interval", _Time), ("value", _Time))
+
+
+class EndTimer:
+    """Ends this process at a moment, unless that is put off in time.
+
+    Raises:
+        OSError: The system has no such timer.
+    """
+
+    _library: ctypes.CDLL
+    _timer: ctypes.c_void_p
+
+    def __init__(self) -> None:
+        if sys.platform != "linux":
+            raise _missing()
+        self._library = _library()
+        # `timer_t` is a pointer in the C library; an int would cut it off on 64 bits.
+        self._timer = ctypes.c_void_p()
+        # SIGKILL can be neither caught nor blocked: no library in this process puts the end off.
+        event = _Event(None, signal.SIGKILL, _BY_SIGNAL)
+        self._call("timer_create", time.CLOCK_BOOTTIME, ctypes.byref(event), ctypes.byref(self._timer))
+
+    def put_off(self, until: float) -> None:
+        """Let the process end then.
+
+        Args:
+            until: In seconds of CLOCK_BOOTTIME; in the past, it ends at once.
+        """
+        seconds, part = divmod(max(until, _AT_ONCE), 1)
+        times = _Times(_Time(0, 0), _Time(int(seconds), max(1, int(part * 1e9))))
+        self._call("timer_settime", self._timer, _ABSOLUTE, ctypes.byref(times), None)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        if getattr(self._library, name)(*arguments) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _missing() -> OSError:
+    return OSError(errno.ENOSYS, "accounts are led in a database on Linux alone")
+
+
+def _library() -> ctypes.CDLL:
+    """The C library; before glibc 2.34 its timers are in one of their own."""
+    library = ctypes.CDLL(None, use_errno=True)
+    return library if hasattr(library, "timer_create") else ctypes.CDLL("librt.so.1", use_errno=True)

@@ -19,7 +19,9 @@ from whatsapp_mcp.server.calls.accounts import (
 from whatsapp_mcp.server.calls.beginning import begun, bound, changes_after, contained, last_change, resumed
 from whatsapp_mcp.server.calls.call import (
     BASE,
+    BOUNDS,
     Call,
+    CallMeter,
     LocalSource,
     Pages,
     Progress,
@@ -29,7 +31,6 @@ from whatsapp_mcp.server.calls.call import (
     VisibleScope,
     no_progress,
 )
-from whatsapp_mcp.server.calls.metering import BOUNDS, CallMeter
 from whatsapp_mcp.server.calls.offered_tools import OfferedTool, RegisteredTool, build
 from whatsapp_mcp.server.calls.requesters import (
     ANYBODY,

@@ -14,8 +14,7 @@ from whatsapp_mcp.models import Change
 from whatsapp_mcp.models.approvals import Caller, chat_principal
 from whatsapp_mcp.policy import Act, CallerState, check_scope, require
 from whatsapp_mcp.processes.tracing import traced
-from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
-from whatsapp_mcp.server.calls.metering import CallMeter
+from whatsapp_mcp.server.calls.call import Call, CallMeter, Requester, ServicesSource
 
 T = TypeVar("T")
 _TOO_LONG: Final = "pattern too complex"

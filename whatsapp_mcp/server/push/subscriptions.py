@@ -1,25 +1,39 @@
-"""Which resources show something else after a change, and a client that wants to be told of it."""
+"""Subscriptions: the resources that show something else after a change, and clients that are told of it.
+
+The requests of MCP about them and about completion are registered on the SDK's server. The SDK's own
+`subscriptions/listen` tells every client everything and keeps a queue for each; ours tells a client what it
+may read, and keeps no queue. `resources/subscribe` it leaves to its users.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
+from mcp import types
+from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated
 
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import Jid, is_person, looks_like_jid, parse_number
 from whatsapp_mcp.models import Change
-from whatsapp_mcp.server.calls import ANYBODY, Call
+from whatsapp_mcp.server.calls import ANYBODY, Call, error_text
 from whatsapp_mcp.server.resources import MEDIA_URI
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
+    from mcp.server.connection import Connection
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.lowlevel import Server
     from mcp.shared.subscriptions import ServerEvent
 
+    from whatsapp_mcp.server.calls import Requester, Resources
     from whatsapp_mcp.server.reading import GuardedArchive
+
+    _Context = ServerRequestContext[Any, Any]
 
 STATUS: Final = "whatsapp://status"
 CHATS: Final = "whatsapp://chats"
@@ -32,6 +46,8 @@ _OF_FILES: Final = frozenset({"file", "revoke"})
 """Kinds of changes after which the file of a message is another, or says more."""
 QUIET: Final = 0.2
 """Seconds after a notification within which the next of the same resource waits."""
+_COMPLETED: Final = 100
+"""Values in one answer, by the specification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +220,64 @@ class Subscriber:
     def _due(self, event: ServerEvent) -> float:
         sent_at = self._told.get(event)
         return 0.0 if sent_at is None else sent_at + QUIET
+
+
+def serve_push(
+    server: Server[Any],
+    resources: Resources,
+    complete_prompt: Callable[[Requester, str, str, str], Awaitable[Sequence[str]]],
+    requester_of: Callable[[_Context], Requester],
+) -> None:
+    """Have a server answer subscriptions and completion; its lifespan gives the `Publisher`.
+
+    Args:
+        server: The SDK's.
+        resources: What can be subscribed to, and completed.
+        complete_prompt: Completes, for who asks, the argument of a prompt by their names and what was typed.
+        requester_of: Who sent a request.
+    """
+
+    async def listen(
+        ctx: _Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        return await ctx.lifespan_context.listen(ctx, params.notifications, requester_of(ctx))
+
+    async def subscribe(ctx: _Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        try:
+            await ctx.lifespan_context.subscribe(_connection_of(ctx), params.uri, requester_of(ctx))
+        except WhatsAppError as error:
+            raise MCPError(types.INVALID_PARAMS, error_text(error), {"uri": params.uri}) from error
+        return types.EmptyResult()
+
+    async def unsubscribe(ctx: _Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        ctx.lifespan_context.unsubscribe(_connection_of(ctx), params.uri, requester_of(ctx))
+        return types.EmptyResult()
+
+    async def initialized(ctx: _Context, _: types.NotificationParams) -> None:
+        ctx.lifespan_context.opened(_connection_of(ctx), requester_of(ctx))
+
+    async def complete(ctx: _Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        requester, ref, argument = requester_of(ctx), params.ref, params.argument
+        try:
+            if isinstance(ref, types.ResourceTemplateReference):
+                values = await resources.complete(ref.uri, argument.value, requester)
+            else:
+                values = await complete_prompt(requester, ref.name, argument.name, argument.value)
+        except WhatsAppError as error:
+            raise MCPError(types.INVALID_PARAMS, error_text(error)) from error
+        shown = list(values[:_COMPLETED])
+        return types.CompleteResult(
+            completion=types.Completion(values=shown, has_more=len(shown) < len(values))
+        )
+
+    server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, listen)
+    server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, subscribe)
+    server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, unsubscribe)
+    server.add_request_handler("completion/complete", types.CompleteRequestParams, complete)
+    # A client that began with `initialize` has no way to ask for changes of lists: it is told from then on.
+    server.add_notification_handler("notifications/initialized", types.NotificationParams, initialized)
+
+
+def _connection_of(ctx: _Context) -> Connection:
+    # The SDK has no public way to what a connection keeps between its requests.
+    return ctx.session._connection  # pyright: ignore[reportPrivateUsage]

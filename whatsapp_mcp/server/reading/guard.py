@@ -25,10 +25,8 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import cut_name
 from whatsapp_mcp.server.reading.amounts import of_refs
-from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
-from whatsapp_mcp.server.reading.masking import Masker
-from whatsapp_mcp.server.reading.names import Names, names_in
-from whatsapp_mcp.server.reading.paging import Read, Seen, filled
+from whatsapp_mcp.server.reading.masking import Masker, Names, names_in
+from whatsapp_mcp.server.reading.readable import ChatRules, Read, Seen, filled, forbidden, kind_of
 from whatsapp_mcp.server.reading.withholding import View
 from whatsapp_mcp.settings import Verdict
 

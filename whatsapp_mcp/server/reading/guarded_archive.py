@@ -42,11 +42,11 @@ from whatsapp_mcp.models import (
     SendResult,
 )
 from whatsapp_mcp.policy import cut_name
-from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Ask, Guard
 from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
 from whatsapp_mcp.server.reading.guarded_search import GuardedSearch
-from whatsapp_mcp.server.reading.names import Names
+from whatsapp_mcp.server.reading.masking import Names
+from whatsapp_mcp.server.reading.readable import forbidden
 from whatsapp_mcp.server.reading.withholding import View
 
 _CUT: Final = "…"

@@ -27,9 +27,9 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import has_code
 from whatsapp_mcp.server.reading import amounts
-from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
 from whatsapp_mcp.server.reading.masking import Masker, mask_name_in, masked_reading
+from whatsapp_mcp.server.reading.readable import forbidden
 from whatsapp_mcp.server.reading.withholding import View
 
 

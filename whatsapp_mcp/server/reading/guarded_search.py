@@ -29,10 +29,10 @@ from whatsapp_mcp.server.reading.masking import (
     cut_again,
     finds_masked,
     masked_reading,
+    names_in,
     tells_codes,
 )
-from whatsapp_mcp.server.reading.names import names_in
-from whatsapp_mcp.server.reading.paging import Seen, filled
+from whatsapp_mcp.server.reading.readable import Seen, filled
 from whatsapp_mcp.server.reading.withholding import View
 
 if TYPE_CHECKING:

@@ -1,17 +1,21 @@
-"""One-time codes, masked in what an agent may see, and searches that would tell them all the same.
+"""One-time codes and strangers' names in one answer, and searches that would tell those codes all the same.
 
-A `Masker` masks those of one answer in a time that no sender can stretch.
+A `Masker` masks the codes of an answer in a time that no sender can stretch. `Names` bounds how many names
+that strangers chose stand in it: read down a list, they are a text.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import Jid, reads_as_address
 from whatsapp_mcp.models import (
     FileReading,
     Message,
@@ -19,7 +23,7 @@ from whatsapp_mcp.models import (
     ReadingKind,
     file_words_are_senders,
 )
-from whatsapp_mcp.policy import MASK, mask_codes, mask_parts, may_hold_code
+from whatsapp_mcp.policy import MASK, cut_name, mask_codes, mask_parts, may_hold_code, words_in_name
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive.read import Sought
@@ -44,6 +48,14 @@ _DATES: Final = re.compile(
     r"(?<!\S)(?:before|until|after|since):(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?(?!\S)"
 )
 """Operators with a date: their digits are none of a code."""
+STRANGERS: Final = 3
+"""Strangers of one answer who are shown by name."""
+TOGETHER: Final = 6
+"""Words of their names together."""
+_KNOWN: Final = 1024
+"""Names and addresses of which the shown form is kept."""
+SOMEBODY: Final = "somebody"
+"""Label of a person shown neither by name nor by number."""
 
 
 class Masker:
@@ -275,3 +287,54 @@ def tells_codes(sought: Sought) -> bool:
     # The index folds other digits, as `⁴`, to these.
     words = _DATES.sub(" ", unicodedata.normalize("NFKD", sought.query))
     return _DIGIT.search(words) is not None or sought.excludes
+
+
+class Names:
+    """The names of strangers in one answer, the first ones within the bounds."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, int] = {}
+
+    def mark(self) -> int:
+        """Return the number of names shown so far, for `back_to`."""
+        return len(self._shown)
+
+    def back_to(self, mark: int) -> None:
+        """Forget those that came after a mark: they are not shown after all."""
+        while len(self._shown) > mark:
+            self._shown.popitem()
+
+    def cut(self, name: str) -> str | None:
+        """The name as it is shown, cut; None where it is one too many.
+
+        A number or jid, which stands for who has no name, is nobody's words.
+        """
+        shown, words = _cut(name)
+        if words is not None and shown not in self._shown:
+            if len(self._shown) >= STRANGERS or sum(self._shown.values()) + words > TOGETHER:
+                return None
+            self._shown[shown] = words
+        return shown
+
+
+def names_in(messages: Iterable[Message]) -> Iterator[str]:
+    """The names of the chats and senders of messages."""
+    for message in messages:
+        yield from (message.chat_name, message.sender_name)
+
+
+@lru_cache(_KNOWN)
+def _cut(name: str) -> tuple[str, int | None]:
+    """A name as it is shown, and its words; None for an address. The same ones stand in list after list."""
+    if reads_as_address(name):
+        return name, None
+    shown = cut_name(name)
+    return shown, words_in_name(shown)
+
+
+@lru_cache(_KNOWN)
+def by_number(jid: str) -> str:
+    """Return the number of an address, or else its jid; `SOMEBODY` if the jid is invalid."""
+    with suppress(InvalidArgument):
+        return Jid.parse(jid).number or jid
+    return SOMEBODY

@@ -32,9 +32,15 @@ from whatsapp_mcp.models import (
     words_are_strangers,
 )
 from whatsapp_mcp.policy import cut_name
-from whatsapp_mcp.server.reading.chat_rules import kind_of
-from whatsapp_mcp.server.reading.masking import Carried, Masker, mask_codes_in, mask_quote_in
-from whatsapp_mcp.server.reading.names import Names, by_number
+from whatsapp_mcp.server.reading.masking import (
+    Carried,
+    Masker,
+    Names,
+    by_number,
+    mask_codes_in,
+    mask_quote_in,
+)
+from whatsapp_mcp.server.reading.readable import kind_of
 from whatsapp_mcp.settings import Verdict
 
 _NAMING: Final = re.compile(

@@ -19,7 +19,15 @@ from whatsapp_mcp.server.render.data import (
     messages_data,
 )
 from whatsapp_mcp.server.render.digest import DigestData, digest_shown
-from whatsapp_mcp.server.render.events import ABOUT_A_MESSAGE, EventData, event_data
+from whatsapp_mcp.server.render.events import (
+    ABOUT_A_MESSAGE,
+    EventData,
+    ReportData,
+    SentData,
+    event_data,
+    report_data,
+    sent_data,
+)
 from whatsapp_mcp.server.render.kinds import PollData, PostData, duration_text, kind_text, poll_data
 from whatsapp_mcp.server.render.message_line import (
     CONCISE_TEXT,
@@ -48,7 +56,6 @@ from whatsapp_mcp.server.render.people_data import (
     profile_data,
 )
 from whatsapp_mcp.server.render.readings import ReadingData, Wanted, reading_data, reading_text
-from whatsapp_mcp.server.render.send_results import ReportData, SentData, report_data, sent_data
 from whatsapp_mcp.server.render.text import (
     CHAT_TEXT,
     QUESTION_TEXT,

@@ -12,11 +12,13 @@ from whatsapp_mcp.server.tools.groups.groups import (
     remove_from_community,
     update_group,
 )
-from whatsapp_mcp.server.tools.groups.invites import get_group_invite, join_group, reset_group_invite
 from whatsapp_mcp.server.tools.groups.members import (
     add_group_members,
+    get_group_invite,
+    join_group,
     list_join_requests,
     remove_group_members,
+    reset_group_invite,
     set_group_admins,
 )
 

@@ -1,19 +1,28 @@
-"""Pages that are filled up with what a caller may see, and tell nothing of what it may not.
+"""Readable chats and items: the person's rules for reading chats, and pages of what a caller may see.
 
-What is left out shows neither by a page that has fewer items nor by a cursor: there is one only if something
-follows that may be seen, and it names the last item that may.
+Such a page is filled up, and tells nothing of what the caller may not see. What is left out shows neither by
+a page that has fewer items nor by a cursor: there is one only if something follows that may be seen, and it
+names the last item that may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum, auto
-from typing import Final, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from anyio import current_time
 from anyio.lowlevel import checkpoint
 
-from whatsapp_mcp.models import Page
+from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.jid import Jid, is_person
+from whatsapp_mcp.models import ChatKind, Page
+from whatsapp_mcp.settings import Verdict
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.policy import Policy
 
 T = TypeVar("T")
 Read = Callable[[str | None, int], Awaitable[Page[T]]]
@@ -26,6 +35,55 @@ _COUNTED: Final = 20
 """Times the limit of a page: what is counted before a page ends of which nothing is shown."""
 _PATIENCE: Final = 2.0
 """Seconds for which is read on behind the first page; the cursor goes on there."""
+
+
+class ChatRules:
+    """The rules for reading, as far as they are about the chats of one call, and the chat it is bound to.
+
+    Args:
+        archive: Tells what the rules ask.
+        policy: Has them.
+        only: Jid of the one chat that may be read; empty for all.
+    """
+
+    def __init__(self, archive: ReadingArchive, policy: Policy, only: str = "") -> None:
+        self._archive = archive
+        self._policy = policy
+        self._only = only
+        self._known: dict[str, Verdict | None] = {}
+
+    async def verdicts(self, chats: Iterable[str]) -> dict[str, Verdict]:
+        """Return the verdicts of the rules on these chats, by jid; a chat without a rule is left out."""
+        wanted = set(chats)
+        for jid in wanted - self._known.keys():
+            facts = await self._archive.chat_facts(jid)
+            if self._only and self._only not in {facts.jid, facts.lid}:
+                self._known[jid] = "deny"
+                continue
+            ruling = self._policy.ruling(facts, "read")
+            self._known[jid] = ruling.verdict if ruling else None
+        return {jid: verdict for jid in wanted if (verdict := self._known[jid]) is not None}
+
+
+@lru_cache(1024)
+def kind_of(jid: str) -> ChatKind:
+    """Return the kind of chat that a jid names."""
+    if is_person(jid):
+        return ChatKind.DIRECT
+    address = Jid.parse(jid)
+    if address.is_group:
+        return ChatKind.GROUP
+    if address.is_channel:
+        return ChatKind.CHANNEL
+    return ChatKind.STATUS if jid == "status@broadcast" else ChatKind.BROADCAST
+
+
+def forbidden() -> Denied:
+    """The error of who names a chat that may not be read."""
+    return Denied(
+        "A rule forbids reading this chat.",
+        "Tell the user; only the person can change the policy in config.toml.",
+    )
 
 
 class Seen(Enum):
