@@ -3,8 +3,7 @@
 from whatsapp_mcp.files.encryption.conversion import decrypt, encrypt
 from whatsapp_mcp.files.encryption.databases import DatabaseKey, connect
 from whatsapp_mcp.files.encryption.files import SEALED, read_sealed, seal, sealed, unseal
-from whatsapp_mcp.files.encryption.sources import KeySource
-from whatsapp_mcp.files.encryption.vault import Step, Vault
+from whatsapp_mcp.files.encryption.vault import KeySource, Step, Vault
 
 __all__ = [
     "SEALED",
