@@ -21,7 +21,7 @@ from benchmarks.archive import fill, live
 from benchmarks.corpus import Corpus
 from benchmarks.verdicts import amount
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.files.encryption import KeySource, Vault
+from whatsapp_mcp.files.vault import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
 
 _LIVE: Final = 200

@@ -25,7 +25,9 @@ from whatsapp_mcp.archive.care import FolderSnapshots, copy_archive, digest_of
 from whatsapp_mcp.archive.projection import snapshotting
 from whatsapp_mcp.device.leader.checkpoints import keep_snapshots, make_last_snapshot
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.files.encryption import KeySource, Vault, connect, encrypt
+from whatsapp_mcp.files.conversion import encrypt
+from whatsapp_mcp.files.encrypted_databases import connect
+from whatsapp_mcp.files.vault import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Pruned, Snapshot, Unavailable
 from whatsapp_mcp.system import draft_of

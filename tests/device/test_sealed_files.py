@@ -13,7 +13,7 @@ from tests.device.letters import LETTER, known, letter, met
 from tests.devices import direct
 from whatsapp_mcp.device.operations import files
 from whatsapp_mcp.device.retention import IDLE, seal_idle
-from whatsapp_mcp.files.encryption import KeySource, Vault
+from whatsapp_mcp.files.vault import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_simulator import WhatsApp
 

@@ -19,9 +19,12 @@ from tests.properties import examples
 from whatsapp_mcp.archive.database import connect, is_damage
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.files.encryption import DatabaseKey, KeySource, Vault, locking, read_sealed, sealed
-from whatsapp_mcp.files.encryption import connect as connect_file
-from whatsapp_mcp.files.encryption.conversion import decrypt, encrypt
+from whatsapp_mcp.files import locking
+from whatsapp_mcp.files.conversion import decrypt, encrypt
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
+from whatsapp_mcp.files.encrypted_databases import connect as connect_file
+from whatsapp_mcp.files.sealed_files import read_sealed, sealed
+from whatsapp_mcp.files.vault import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
 
 pytest.importorskip("sqlcipher3")

@@ -15,7 +15,8 @@ from tests.properties import examples
 from tests.tables import for_each
 from whatsapp_mcp.device.retention import IDLE, seal_idle
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.files.encryption import KeySource, Vault, read_sealed, seal, sealed, unseal
+from whatsapp_mcp.files.sealed_files import read_sealed, seal, sealed, unseal
+from whatsapp_mcp.files.vault import KeySource, Vault
 from whatsapp_mcp.settings import AccountFolder
 
 KEY = bytes(range(32))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.files.encryption import KeySource, Step, Vault
+from whatsapp_mcp.files.vault import KeySource, Step, Vault
 from whatsapp_mcp.system import write_private
 
 

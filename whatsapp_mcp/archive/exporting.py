@@ -14,8 +14,9 @@ import anyio
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.files.encryption import Vault, read_sealed, sealed
 from whatsapp_mcp.files.media_folder import recorded_file
+from whatsapp_mcp.files.sealed_files import read_sealed, sealed
+from whatsapp_mcp.files.vault import Vault
 from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from whatsapp_mcp.device.leader import LeaderLock, LockFile
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
-from whatsapp_mcp.files.encryption import KeySource
+from whatsapp_mcp.files.vault import KeySource
 from whatsapp_mcp.settings import (
     REMOVING,
     RENAMING,

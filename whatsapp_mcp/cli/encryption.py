@@ -38,7 +38,7 @@ def enable(
 
     The [encryption] section of config.toml says where the key is. Run it again if it was interrupted.
     """
-    from whatsapp_mcp.files.encryption import encrypt
+    from whatsapp_mcp.files.conversion import encrypt
 
     with _alone(account) as folder:
         if folder.vault.exists and folder.vault.step is None:
@@ -68,7 +68,7 @@ def change_key(
 
     Makes a new key in the place of the former one, or goes over to one that is elsewhere.
     """
-    from whatsapp_mcp.files.encryption import KeySource
+    from whatsapp_mcp.files.vault import KeySource
 
     with _alone(account) as folder:
         _need_encrypted(folder)
@@ -83,7 +83,7 @@ def disable(account: Account = "") -> None:
 
     Run it again if it was interrupted.
     """
-    from whatsapp_mcp.files.encryption import decrypt
+    from whatsapp_mcp.files.conversion import decrypt
 
     with _alone(account) as folder:
         _need_encrypted(folder)
@@ -98,7 +98,7 @@ def status(account: Account = "") -> None:
 
     And where its key is.
     """
-    from whatsapp_mcp.files.encryption import Step
+    from whatsapp_mcp.files.vault import Step
 
     folder = known_account(account)
     vault = folder.vault
@@ -123,7 +123,7 @@ def open_file(
 
     The sealed one stays.
     """
-    from whatsapp_mcp.files.encryption import SEALED, read_sealed, sealed
+    from whatsapp_mcp.files.sealed_files import SEALED, read_sealed, sealed
 
     key = known_account(account).vault.files_key()
     if key is None:

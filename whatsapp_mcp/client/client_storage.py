@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
 
-from whatsapp_mcp.files.encryption import DatabaseKey
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.storage import JournalAddress, KeysAddress
 
 STORAGE_SIZE_BYTES: Final = 4

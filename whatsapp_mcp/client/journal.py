@@ -16,8 +16,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from whatsapp_mcp.files import encryption
-from whatsapp_mcp.files.encryption import DatabaseKey
+from whatsapp_mcp.files import encrypted_databases
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.storage import (
     EVENT_BYTES,
     READ_BYTES,
@@ -83,7 +83,7 @@ class Journal:
         make_private_file(path)
         self._lock = threading.Lock()
         # Autocommit: a lone INSERT is a transaction of its own, undone by SQLite when it fails.
-        self._db = encryption.connect(
+        self._db = encrypted_databases.connect(
             path, key, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:

@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.stored_files import StoredFiles
-from whatsapp_mcp.files.encryption import SEALED, seal
+from whatsapp_mcp.files.sealed_files import SEALED, seal
 from whatsapp_mcp.ledger import Ledger
 from whatsapp_mcp.settings import AccountFolder
 

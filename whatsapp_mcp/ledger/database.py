@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.errors import Busy, cause
-from whatsapp_mcp.files.encryption import DatabaseKey
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.ledger.replication import catch_up, open_replica, position_of, snapshot, write_logged
 from whatsapp_mcp.ledger.tables import LEDGER, connect_ledger
 from whatsapp_mcp.storage import Fenced, Rewound, StatementLog, StorageError, transaction

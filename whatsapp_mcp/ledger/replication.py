@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.files.encryption import DatabaseKey
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.ledger.tables import LEDGER, connect_ledger
 from whatsapp_mcp.storage import Pruned, Rewound, StatementLog, transaction
 from whatsapp_mcp.system import make_private_file

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.files import encryption
-from whatsapp_mcp.files.encryption import DatabaseKey
+from whatsapp_mcp.files import encrypted_databases
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.storage import Schema, run_script
 
 _PATIENCE: Final = 5.0
@@ -168,7 +168,9 @@ LEDGER: Final = Schema("ledger", 1, partial(run_script, script=_TABLES))
 
 def connect_ledger(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
     """A connection for any thread, in autocommit; the file is there."""
-    db = encryption.connect(path, key, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    db = encrypted_databases.connect(
+        path, key, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+    )
     # A commit that a power failure takes back was handed to a model whose session has ended with it; what
     # sessions that go on depend on is written with `synced`.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):

@@ -19,8 +19,9 @@ from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument, disk_failure
 from whatsapp_mcp.files.allowed_files import MEDIA
-from whatsapp_mcp.files.encryption import DatabaseKey, Vault
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.files.home import HOME_VARIABLE, SERVER_LOG
+from whatsapp_mcp.files.vault import Vault
 from whatsapp_mcp.processes.child_process import RECEIVED, SENDING
 from whatsapp_mcp.system import (
     SOCKET_PATH_LIMIT,

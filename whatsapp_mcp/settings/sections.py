@@ -23,8 +23,8 @@ from pydantic import (
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.features.reading.voice_section import VoiceSettings
 from whatsapp_mcp.features.webhooks.settings import Webhooks, own_webhook_faults
-from whatsapp_mcp.files.encryption import KeySource, Vault
 from whatsapp_mcp.files.home import accounts_in, is_account_name
+from whatsapp_mcp.files.vault import KeySource, Vault
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
 from whatsapp_mcp.settings.core_sections import (

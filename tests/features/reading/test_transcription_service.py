@@ -36,7 +36,7 @@ from whatsapp_mcp.features.reading.speech.options import (
 from whatsapp_mcp.features.reading.speech.recogniser import PIECE_SECONDS, Segment, Transcript
 from whatsapp_mcp.features.reading.speech.service import Service
 from whatsapp_mcp.features.reading.speech.sphinx import Sphinx
-from whatsapp_mcp.files.encryption import KeySource
+from whatsapp_mcp.files.vault import KeySource
 from whatsapp_mcp.models import FileReading
 from whatsapp_mcp.settings import Settings
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.files.encryption import SEALED
+from whatsapp_mcp.files.sealed_files import SEALED
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import is_draft
 

@@ -19,7 +19,7 @@ from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.write import WriteContext, begin_raw_operation, end_replied, position
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files import encrypted_databases, sealed_files
 from whatsapp_mcp.files.media_folder import recorded_file
 from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
@@ -356,7 +356,7 @@ def scrub_journal(db: sqlite3.Connection, folder: AccountFolder) -> None:
     path = folder.inbox_db
     if not path.exists():
         return
-    with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as journal:
+    with closing(encrypted_databases.connect(path, folder.key_of(path), isolation_level=None)) as journal:
         journal.execute("PRAGMA busy_timeout = 5000")
         # VACUUM builds its copy in memory: none of the words reaches the disk a second time.
         journal.execute("PRAGMA temp_store = MEMORY")
@@ -372,7 +372,7 @@ def unlink_media(media: Path, paths: Iterable[str]) -> None:
     """Delete downloaded files, those that lie where downloads go."""
     for target in (recorded_file(media, path) for path in paths):
         target.unlink(missing_ok=True)
-        encryption.sealed(target).unlink(missing_ok=True)
+        sealed_files.sealed(target).unlink(missing_ok=True)
 
 
 def _unlink_unrecorded(media: Path, refs: Collection[str] | None) -> None:

@@ -19,7 +19,7 @@ from whatsapp_mcp.archive.database import (
     value,
 )
 from whatsapp_mcp.errors import Unsupported
-from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files import encrypted_databases
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import transaction
 
@@ -66,14 +66,14 @@ def recover(folder: AccountFolder) -> Recovery | None:
         done.append(_recover_file(raw, folder.key_of(raw), connect_new_raw))
     if not done:
         return None
-    with closing(encryption.connect(path, folder.key_of(path))) as db:
+    with closing(encrypted_databases.connect(path, folder.key_of(path))) as db:
         messages, chats = (value(db, f"SELECT count(*) FROM {table}") for table in ("messages", "chats"))  # noqa: S608
         return Recovery(messages, chats, all(done))
 
 
-def _is_whole(path: Path, key: encryption.DatabaseKey | None) -> bool:
+def _is_whole(path: Path, key: encrypted_databases.DatabaseKey | None) -> bool:
     try:
-        with closing(encryption.connect(path, key)) as db:
+        with closing(encrypted_databases.connect(path, key)) as db:
             return is_whole(db)
     except sqlite3.DatabaseError as error:
         return not is_damage(error)
@@ -85,8 +85,8 @@ def _copy_of(path: Path) -> Path:
 
 def _recover_file(
     path: Path,
-    key: encryption.DatabaseKey | None,
-    make: Callable[[Path, encryption.DatabaseKey | None], sqlite3.Connection],
+    key: encrypted_databases.DatabaseKey | None,
+    make: Callable[[Path, encrypted_databases.DatabaseKey | None], sqlite3.Connection],
     complete: Callable[[sqlite3.Connection], None] | None = None,
 ) -> bool:
     """Replace a file by a new one with what can be read of it; whether every row is known to be there.
@@ -115,12 +115,12 @@ def _recover_file(
     return is_complete
 
 
-def _opened(path: Path, key: encryption.DatabaseKey | None, known: int) -> sqlite3.Connection | None:
+def _opened(path: Path, key: encrypted_databases.DatabaseKey | None, known: int) -> sqlite3.Connection | None:
     """The damaged file, of the known version; None where nothing of it can be read."""
     if not path.exists():
         return None
     try:
-        old = encryption.connect(path, key, isolation_level=None)
+        old = encrypted_databases.connect(path, key, isolation_level=None)
     except sqlite3.DatabaseError:
         return None
     try:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.write import PLACES, mark_archive, mark_raw, position
-from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files import encrypted_databases
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import Snapshot
 from whatsapp_mcp.system import draft_of, replaced, write_private
@@ -77,7 +77,9 @@ def copy_archive(
         with tarfile.open(target, "w:gz", compresslevel=_COMPRESSION) as packed:
             for db, path in ((archive, folder.archive_db), (raw, folder.raw_db)):
                 with draft_of(path) as copy:
-                    with closing(encryption.connect(copy, folder.key_of(path), isolation_level=None)) as into:
+                    with closing(
+                        encrypted_databases.connect(copy, folder.key_of(path), isolation_level=None)
+                    ) as into:
                         db.backup(into, pages=_PAGES, progress=lambda status, remaining, total: check())
                         if begins is not None:
                             begin = mark_raw if path == folder.raw_db else partial(mark_archive, applied)
@@ -146,7 +148,7 @@ def _clean(db: sqlite3.Connection) -> None:
 @contextmanager
 def _reading(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection]:
     """A database as it is at this moment, whatever is written to it meanwhile."""
-    with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as db:
+    with closing(encrypted_databases.connect(path, folder.key_of(path), isolation_level=None)) as db:
         db.execute("PRAGMA query_only = ON")
         db.execute("BEGIN")
         db.execute("SELECT 1 FROM sqlite_master").fetchone()  # a transaction begins with what it reads first

@@ -18,8 +18,8 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, InvalidArgument
-from whatsapp_mcp.files import encryption
-from whatsapp_mcp.files.encryption import DatabaseKey
+from whatsapp_mcp.files import encrypted_databases
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import transaction
 from whatsapp_mcp.system import make_private_file
@@ -60,7 +60,9 @@ def connect_writer(path: Path, key: DatabaseKey | None = None) -> sqlite3.Connec
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_private_file(path)
-    db = encryption.connect(path, key, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db = encrypted_databases.connect(
+        path, key, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
     db.execute("PRAGMA busy_timeout = 5000")
     # Before the journal mode, which writes the first page: the file is empty no more then.
     db.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
@@ -88,7 +90,7 @@ def connect_reader(
     A missing or still empty file gives an empty archive in memory, for one call.
     """
     if path.exists():
-        db = encryption.connect(
+        db = encrypted_databases.connect(
             path, key, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         try:
@@ -116,7 +118,7 @@ def raw_form(folder: AccountFolder, message: int) -> tuple[int, bytes] | None:
     path = folder.raw_db
     if not path.exists():
         return None
-    with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as db:
+    with closing(encrypted_databases.connect(path, folder.key_of(path), isolation_level=None)) as db:
         db.execute("PRAGMA query_only = ON")
         return db.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
 

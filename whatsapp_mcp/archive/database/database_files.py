@@ -15,8 +15,8 @@ from typing import Final
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.archive.database.connections import connect_writer
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.files import encryption
-from whatsapp_mcp.files.encryption import DatabaseKey
+from whatsapp_mcp.files import encrypted_databases
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.system import replaced
 
@@ -88,7 +88,7 @@ def back_up_before_upgrade(db: sqlite3.Connection, path: Path, key: DatabaseKey 
         logger.info("archive: backup before the upgrade: %d %%", 100 - 100 * remaining // max(total, 1))
 
     # By SQLite, not as a file: a part of it is in the log, and others may be writing.
-    with replaced(copy) as part, closing(encryption.connect(part, key)) as target:
+    with replaced(copy) as part, closing(encrypted_databases.connect(part, key)) as target:
         db.backup(target, pages=_PAGES, progress=log_progress)
     logger.info("archive: the former version is kept in %s", copy.name)
 

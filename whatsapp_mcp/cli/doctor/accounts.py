@@ -18,7 +18,7 @@ from whatsapp_mcp.device.connection import UNLINKED_HERE, record_in
 from whatsapp_mcp.device.connection import advice as connection_advice
 from whatsapp_mcp.device.leader import leader_status, running_leader
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.files.encryption import Step
+from whatsapp_mcp.files.vault import Step
 from whatsapp_mcp.models import GROUPS_SILENT, LINKED_DEVICES, ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
 

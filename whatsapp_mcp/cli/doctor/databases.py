@@ -15,7 +15,7 @@ from whatsapp_mcp.cli.doctor.finding import Finding, listed
 from whatsapp_mcp.cli.outcome import RECOVER
 from whatsapp_mcp.device.leader import running_leader
 from whatsapp_mcp.errors import WhatsAppError, cause
-from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files import encrypted_databases
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import guard
 
@@ -68,7 +68,9 @@ def read_only(folder: AccountFolder, path: Path) -> Generator[sqlite3.Connection
     key = None if path == folder.client_db else folder.key_of(path)
     try:
         uri = f"{path.as_uri()}?{mode}"
-        with closing(encryption.connect(uri, key, uri=True, timeout=_LOCK_LIMIT, isolation_level=None)) as db:
+        with closing(
+            encrypted_databases.connect(uri, key, uri=True, timeout=_LOCK_LIMIT, isolation_level=None)
+        ) as db:
             if mode == "mode=ro" and db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 raise Unread("is in use")  # without a log its reader would keep its writer waiting
             if path in {folder.client_db, folder.inbox_db}:

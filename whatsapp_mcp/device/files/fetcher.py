@@ -17,15 +17,15 @@ from whatsapp_mcp.archive.care import unlink_media
 from whatsapp_mcp.device.outbox import forwarded_file
 from whatsapp_mcp.device.stored_files import StoredFiles
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
-from whatsapp_mcp.files.encryption import sealed, unseal
 from whatsapp_mcp.files.media_folder import recorded_file, require_room, safe_name
+from whatsapp_mcp.files.sealed_files import sealed, unseal
 from whatsapp_mcp.media import HEAD_BYTES, format_of
 from whatsapp_mcp.models import FileStep
 from whatsapp_mcp.system import draft_of
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
-    from whatsapp_mcp.files.encryption import Vault
+    from whatsapp_mcp.files.vault import Vault
     from whatsapp_mcp.models import MediaSource
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, cause
-from whatsapp_mcp.files import encryption
+from whatsapp_mcp.files import encrypted_databases
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.storage import StorageError
 from whatsapp_mcp.system import make_private_file
@@ -102,7 +102,7 @@ def _checkpoint(folder: AccountFolder, files: Sequence[Path]) -> tuple[bool, boo
     for file in filter(_log_size, files):
         try:
             address, key = f"{file.as_uri()}?mode=rw", folder.key_of(file)
-            with closing(encryption.connect(address, key, uri=True, timeout=_PATIENCE)) as db:
+            with closing(encrypted_databases.connect(address, key, uri=True, timeout=_PATIENCE)) as db:
                 # TRUNCATE also gives the room of the log back to the disk; no other checkpoint does.
                 in_use |= db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 1
         except sqlite3.Error as error:

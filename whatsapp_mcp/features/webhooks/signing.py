@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.files.encryption import KeySource
+from whatsapp_mcp.files.vault import KeySource
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Change

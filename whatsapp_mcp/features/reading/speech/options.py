@@ -11,7 +11,7 @@ from typing import Literal
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.features.reading.speech import languages, models
 from whatsapp_mcp.features.reading.speech.service import Service
-from whatsapp_mcp.files.encryption import KeySource
+from whatsapp_mcp.files.vault import KeySource
 from whatsapp_mcp.settings import Settings
 
 Engine = Literal["whisper", "pocketsphinx", "service"]

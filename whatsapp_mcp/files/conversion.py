@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
-from whatsapp_mcp.files.encryption.databases import DatabaseKey, connect, connect_cipher
-from whatsapp_mcp.files.encryption.files import seal_all, unseal_all
-from whatsapp_mcp.files.encryption.vault import Step, Vault
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey, connect, connect_cipher
+from whatsapp_mcp.files.sealed_files import seal_all, unseal_all
+from whatsapp_mcp.files.vault import Step, Vault
 from whatsapp_mcp.system import draft_of, sync_folder
 
 Progress = Callable[[str], None]

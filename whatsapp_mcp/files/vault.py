@@ -1,11 +1,10 @@
-"""`encryption.json`: the key of an account's files, locked with the key that a person holds; the sources of the latter.
+"""`encryption.json`: the key of an account's files, locked with the key that a person holds.
 
-A person's key comes from a file, a command that prints it, or the platform's keyring.
-
-The files have a key of their own, made by chance, from which each gets one (HKDF). It is kept here under
-AES-256-GCM, with a key that is derived (scrypt) from the person's. So a wrong key is known before any file is
-opened, and another one changes this file alone. While that is being done both open it, so a process that is
-killed meanwhile leaves an account that opens with whichever of them the person has.
+The person's key comes from a file, a command that prints it, or the keyring of the platform. The files have
+a key of their own, made by chance, from which each gets one (HKDF). It is kept here under AES-256-GCM, with a
+key that is derived (scrypt) from the person's. So a wrong key is known before any file is opened, and another
+one changes this file alone. While that is being done both open it, so a process that is killed meanwhile
+leaves an account that opens with whichever of them the person has.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
-from whatsapp_mcp.files.encryption.databases import DatabaseKey
+from whatsapp_mcp.files.encrypted_databases import DatabaseKey
 from whatsapp_mcp.system import open_to_others, write_private
 
 _SERVICE: Final = "whatsapp-mcp"
@@ -231,7 +230,7 @@ class Vault:
         """
         if not self.exists:
             return None
-        from whatsapp_mcp.files.encryption.locking import key_for
+        from whatsapp_mcp.files.locking import key_for
 
         return DatabaseKey(key_for(self._files_key(), f"database {name}"), self.step is not None)
 
@@ -249,7 +248,7 @@ class Vault:
         Raises:
             InvalidArgument: No settings say where the person's key is, or it cannot be used.
         """
-        from whatsapp_mcp.files.encryption.locking import locked, new_files_key
+        from whatsapp_mcp.files.locking import locked, new_files_key
 
         source = self._known_source()
         held = source.read()
@@ -278,7 +277,7 @@ class Vault:
         Raises:
             InvalidArgument: A key is missing or wrong, or cannot be stored; nothing has changed.
         """
-        from whatsapp_mcp.files.encryption.locking import locked
+        from whatsapp_mcp.files.locking import locked
 
         source = self._known_source()
         if former is None:
@@ -317,7 +316,7 @@ class Vault:
                 f"The account is encrypted, and there is no key in {source}.",
                 "Put the key there, or correct the [encryption] section of config.toml.",
             )
-        from whatsapp_mcp.files.encryption.locking import unlocked
+        from whatsapp_mcp.files.locking import unlocked
 
         files_key = unlocked(held, self._content()["locked"])
         if files_key is not None:

@@ -117,7 +117,7 @@ def unseal_all(paths: Iterable[Path], files_key: bytes) -> None:
 def _cipher(files_key: bytes, salt: bytes) -> AESGCM:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    from whatsapp_mcp.files.encryption.locking import key_for
+    from whatsapp_mcp.files.locking import key_for
 
     return AESGCM(key_for(files_key, f"file {salt.hex()}"))
 
