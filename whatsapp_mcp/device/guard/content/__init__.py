@@ -1,10 +1,10 @@
 """The content of an act: the facts about it, its origin, and what in it needs a person's review."""
 
-from whatsapp_mcp.device.guard.content.carried_files import described_files
 from whatsapp_mcp.device.guard.content.concerns import Concerns
 from whatsapp_mcp.device.guard.content.facts import (
     acts_of,
     content_hash,
+    described_files,
     paths_of,
     reached,
     referred,
