@@ -38,7 +38,7 @@ LISTINGS = {
     "whatsapp_mcp.cli.app",
     "whatsapp_mcp.cli.doctor.examination",
     "whatsapp_mcp.cli.hosts.table",
-    "whatsapp_mcp.device.guard.content.facts",
+    "whatsapp_mcp.device.guard.facts",
     "whatsapp_mcp.device.leader.leadership",
     "whatsapp_mcp.device.operations.registry",
     "whatsapp_mcp.media.jobs",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.device.outbox_rig import ANN, Rig, Wire, rig
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.guard.content.facts import file_digests, words_of
+from whatsapp_mcp.device.guard.facts import file_digests, words_of
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.errors import InvalidArgument, KeyReused, MediaUnavailable, NotConnected, WhatsAppError
 from whatsapp_mcp.models import Album, AlbumContent, FileContent, SendRequest, SendStatus, TextContent

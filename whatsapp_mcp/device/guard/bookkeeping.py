@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.guard.content import reached, words_of
+from whatsapp_mcp.device.guard.facts import reached, words_of
 from whatsapp_mcp.device.operations import Operation, nothing
 from whatsapp_mcp.errors import ApprovalRequired, RateLimited, WhatsAppError
 from whatsapp_mcp.ledger import AuditEntry, HeldAct, Ledger

@@ -15,20 +15,18 @@ from whatsapp_mcp.archive import Archive, ReadingArchive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.approvals import Approvals, Asker
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
-from whatsapp_mcp.device.guard.content import (
-    Concerns,
+from whatsapp_mcp.device.guard.concerns import Concerns
+from whatsapp_mcp.device.guard.facts import (
     acts_of,
     content_hash,
     described_files,
-    of_origin,
     paths_of,
     reached,
-    readings,
     referred,
-    strictness,
     subject_of,
 )
 from whatsapp_mcp.device.guard.one_chat import require_inside, seen_from
+from whatsapp_mcp.device.guard.origins import of_origin, readings, strictness
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.guard.sends import SAID_NO, SEND, Sends

@@ -19,7 +19,8 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Bookkeeper
-from whatsapp_mcp.device.guard.content import content_hash, exposed_by, reached, referred
+from whatsapp_mcp.device.guard.facts import content_hash, reached, referred
+from whatsapp_mcp.device.guard.origins import exposed_by
 from whatsapp_mcp.device.guard.questions import not_sent
 from whatsapp_mcp.device.operations import Invocation, operation_of, sends
 from whatsapp_mcp.device.outbox import Outbox

@@ -19,7 +19,7 @@ import anyio.to_thread
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.files import readable
-from whatsapp_mcp.device.guard.content.facts import look_at, message_with, openers_of_readers, words_of
+from whatsapp_mcp.device.guard.facts import look_at, message_with, openers_of_readers, words_of
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import (
     Caller,

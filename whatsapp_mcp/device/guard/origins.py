@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.guard.content.facts import keys_of, look_at, messages_with, paths_of
+from whatsapp_mcp.device.guard.facts import keys_of, look_at, messages_with, paths_of
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import Message, SendRequest, files_of, words_are_strangers
