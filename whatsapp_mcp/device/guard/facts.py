@@ -1,7 +1,7 @@
 """The facts that the policy decides on: acts, made of an operation, its arguments and the archive.
 
-They include which messages of the archive carry a file of this computer, and the facts about that file. A file
-that came with a message stays that message's, wherever a copy of it lies and however it is named.
+They include which messages of the archive carry a file of this computer, and the facts about that file.
+A file that came with a message stays that message's, wherever a copy of it lies and however it is named.
 """
 
 from __future__ import annotations
