@@ -27,7 +27,6 @@ OPEN = {
     "whatsapp_mcp.models": "what is imported everywhere takes no longer to load than it has to",
     "whatsapp_mcp.protobufs": "its face loads the modules of all messages",
     "whatsapp_mcp.settings": "it lists sections of features, which are made of its parts",
-    "whatsapp_mcp.server.push": "its face loads the whole of it",
     "whatsapp_simulator": "the demo tells a story in its scenario",
 }
 """Rooms that are used beside their face, and modules behind one, and why."""

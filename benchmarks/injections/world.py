@@ -28,8 +28,8 @@ from whatsapp_mcp.device.operations import approvals
 from whatsapp_mcp.device.supervise import background_tasks
 from whatsapp_mcp.processes.child_process import client_program
 from whatsapp_mcp.server.application import Application, create
-from whatsapp_mcp.server.push.subscriptions import CHATS, MESSAGES, UNREAD
 from whatsapp_mcp.server.runtime import Runtime, Runtimes
+from whatsapp_mcp.server.subscriptions import CHATS, MESSAGES, UNREAD
 from whatsapp_mcp.settings import Settings, load
 from whatsapp_simulator import WhatsApp
 from whatsapp_simulator.people import Person

@@ -36,9 +36,9 @@ from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.device.operations import Device, approvals
 from whatsapp_mcp.ledger import Exposure, Ledger, open_ledger
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server.push.subscriptions import CHATS as ALL_CHATS
-from whatsapp_mcp.server.push.subscriptions import MESSAGES as MESSAGES_OF
-from whatsapp_mcp.server.push.subscriptions import UNREAD
+from whatsapp_mcp.server.subscriptions import CHATS as ALL_CHATS
+from whatsapp_mcp.server.subscriptions import MESSAGES as MESSAGES_OF
+from whatsapp_mcp.server.subscriptions import UNREAD
 from whatsapp_mcp.server.tools.toolsets import declared
 from whatsapp_mcp.settings import Settings
 

@@ -19,9 +19,9 @@ from tests.server import over_http
 from tests.server.fakes import FakeSource
 from tests.server.two_accounts import PRIVATE, WORK, TwoAccounts, two_accounts
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.server import publisher
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.calls import ANYBODY, Principal
-from whatsapp_mcp.server.push import publisher
 from whatsapp_mcp.server.transports import limits
 from whatsapp_mcp.server.transports.guard import Guard
 from whatsapp_mcp.server.transports.limits import MOST_OPEN, OpenRequests

@@ -28,7 +28,7 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import ToolSpec, resource_spec_of
 from whatsapp_mcp.server.calls.results import DATA_LIMIT
 from whatsapp_mcp.server.fencing import LIMIT, NAME, chosen_name
-from whatsapp_mcp.server.push.resources import RESOURCES
+from whatsapp_mcp.server.tool_resources import RESOURCES
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -33,9 +33,9 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.server import publisher
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.push import publisher
-from whatsapp_mcp.server.push.subscriptions import QUIET, Subscriber, Topic
+from whatsapp_mcp.server.subscriptions import QUIET, Subscriber, Topic
 from whatsapp_mcp.settings import PolicySettings
 
 pytestmark = [

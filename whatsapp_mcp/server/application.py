@@ -39,8 +39,9 @@ from whatsapp_mcp.server.calls import (
 from whatsapp_mcp.server.fencing import new_code
 from whatsapp_mcp.server.instructions import SEVERAL_ACCOUNTS, instructions
 from whatsapp_mcp.server.prompts import Skills, completed, prompts
-from whatsapp_mcp.server.push import Offered, publishing, serve_push
+from whatsapp_mcp.server.publisher import Offered, publishing
 from whatsapp_mcp.server.stdio import answering_invalid, stdio
+from whatsapp_mcp.server.subscriptions import serve_push
 from whatsapp_mcp.text.choices import TOOL_SCOPES
 
 if TYPE_CHECKING:
@@ -368,7 +369,7 @@ def create(
         return build(chosen, accounts, structured=structured, new_code=new_code, hinting=hinting)
 
     def make_resources() -> Iterable[ResourceFunction]:
-        from whatsapp_mcp.server.push.resources import selected
+        from whatsapp_mcp.server.tool_resources import selected
 
         if resources is not None or functions is not None:
             return resources or ()

@@ -26,8 +26,8 @@ from whatsapp_mcp.server.calls import (
     taint,
 )
 from whatsapp_mcp.server.prompts import chat_names
-from whatsapp_mcp.server.push import named_topic, touched
 from whatsapp_mcp.server.runtime import functions_of_features
+from whatsapp_mcp.server.subscriptions import named_topic, touched
 from whatsapp_mcp.server.tools import ALL_TOOLSETS, load_tools
 
 Function = Callable[..., Awaitable[Any]]
@@ -133,7 +133,7 @@ class _Entry(NamedTuple):
 @cache
 def _entries() -> Mapping[Function, _Entry]:
     """Every procedure. Each function of a tool or a resource is one, and its completer."""
-    from whatsapp_mcp.server.push.resources import RESOURCES
+    from whatsapp_mcp.server.tool_resources import RESOURCES
 
     feed = (last_change, resumed, changes_after)
     plain = (*feed, *functions_of_features(), named_topic, touched, chat_names)

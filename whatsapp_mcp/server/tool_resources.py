@@ -13,9 +13,9 @@ from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.models import ContactDetails
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.calls import Call, Content, resource, resource_spec_of
-from whatsapp_mcp.server.push.subscriptions import CHATS, CONTACT, MESSAGES, STATUS, UNREAD, address_of
 from whatsapp_mcp.server.render import profile_data, profile_text, stamp
 from whatsapp_mcp.server.resources import link_resource, media
+from whatsapp_mcp.server.subscriptions import CHATS, CONTACT, MESSAGES, STATUS, UNREAD, address_of
 from whatsapp_mcp.server.tools import declared
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ class Card:
 
     def html(self) -> str:
         """All of it in one file."""
-        folder = Path(__file__).parent
+        folder = Path(__file__).with_name("card_files")
         text = (folder / f"{self.name}.html").read_text(encoding="utf-8")
         for name in _SHARED:
             text = text.replace(f"/* {name} */", (folder / name).read_text(encoding="utf-8"))

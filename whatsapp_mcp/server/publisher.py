@@ -29,8 +29,8 @@ from whatsapp_mcp.device.operations import control
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import UNKNOWN
 from whatsapp_mcp.server.calls import ANYBODY, Call, bound, last_change, no_progress
-from whatsapp_mcp.server.push.subscriptions import STATUS, Subscriber, Topic, named_topic, touched
 from whatsapp_mcp.server.resources import MEDIA_URI
+from whatsapp_mcp.server.subscriptions import STATUS, Subscriber, Topic, named_topic, touched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator
