@@ -25,7 +25,7 @@ from whatsapp_mcp.models import ContactUpdate, Digest, Message, MessageKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.render import digest_shown
-from whatsapp_mcp.server.render.digest import BUDGET
+from whatsapp_mcp.server.render.events import BUDGET
 from whatsapp_mcp.settings import ChatRule, PolicySettings
 from whatsapp_simulator import WhatsApp
 

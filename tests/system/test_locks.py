@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from whatsapp_mcp.system import holds_lock, read_locked, try_lock, write_locked
-from whatsapp_mcp.system.locks import LOCKED_BYTE, lock_byte
+from whatsapp_mcp.system.paths import LOCKED_BYTE, lock_byte
 
 LK_NBLCK: Final = 2
 

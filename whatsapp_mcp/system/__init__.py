@@ -1,6 +1,5 @@
 """Differences between operating systems, and nothing else: callers need not ask which one this is."""
 
-from whatsapp_mcp.system.locks import holds_lock, read_locked, try_lock, write_locked
 from whatsapp_mcp.system.machine import (
     HERE,
     Mount,
@@ -16,6 +15,7 @@ from whatsapp_mcp.system.paths import (
     SHELL_CHARACTERS,
     command_line,
     draft_of,
+    holds_lock,
     is_draft,
     is_foreign,
     is_read_only,
@@ -23,12 +23,15 @@ from whatsapp_mcp.system.paths import (
     open_to_others,
     own_user,
     program_file,
+    read_locked,
     read_or_make,
     replaced,
     runtime_folder,
     runtime_folders,
     sync_folder,
+    try_lock,
     working_in,
+    write_locked,
     write_private,
 )
 from whatsapp_mcp.system.pipe_output import PipeOutput, claimed_output

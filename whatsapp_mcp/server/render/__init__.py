@@ -18,12 +18,13 @@ from whatsapp_mcp.server.render.data import (
     media_data,
     messages_data,
 )
-from whatsapp_mcp.server.render.digest import DigestData, digest_shown
 from whatsapp_mcp.server.render.events import (
     ABOUT_A_MESSAGE,
+    DigestData,
     EventData,
     ReportData,
     SentData,
+    digest_shown,
     event_data,
     report_data,
     sent_data,
