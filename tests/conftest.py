@@ -4,6 +4,8 @@ import gc
 import json
 import logging
 from collections.abc import Generator, Iterator
+from contextvars import ContextVar
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -52,13 +54,13 @@ def _runs_a_loop_of_its_own() -> Iterator[None]:  # pyright: ignore[reportUnused
     sniffio, which some hosts' packages bring, would say that one runs already.
     """
     try:
-        from sniffio import current_async_library_cvar
+        library: ContextVar[str | None] = import_module("sniffio").current_async_library_cvar
     except ImportError:
         yield
         return
-    token = current_async_library_cvar.set(None)
+    token = library.set(None)
     yield
-    current_async_library_cvar.reset(token)
+    library.reset(token)
 
 
 @pytest.fixture(scope="session", autouse=True)
