@@ -88,6 +88,6 @@ def test_no_second_copy_of_sqlite_opens_the_keys_in_the_process_of_the_library()
     opening = [
         path.name
         for path in room.glob("*.py")
-        if re.search(r"(sqlite3|encryption)\.connect\(", path.read_text("utf-8"))
+        if re.search(r"(sqlite3|encrypted_databases)\.connect\(", path.read_text("utf-8"))
     ]
     assert opening == ["journal.py"]
